@@ -1,0 +1,63 @@
+// Package imagefs is the file system that an image's layers add up to, learnt
+// from one pass over each layer.
+package imagefs
+
+import (
+	"archive/tar"
+	"context"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Entry is what one tar entry of a layer does to the file system.
+type Entry struct {
+	Path   string      // clean, slash-separated, no leading slash
+	Type   byte        // tar.TypeReg, TypeDir, TypeLink, TypeSymlink, other: as in the tar
+	Link   string      // target of a hard link (clean path) or a symbolic link (as is)
+	Header *tar.Header // of modules only, else nil
+}
+
+// Layer is one layer's entries in tar order.
+type Layer struct {
+	Digest  v1.Hash
+	Entries []Entry
+}
+
+// Limits of one scan; zero fields take defaults.
+type Limits struct {
+	Entries    int   // tar entries a layer
+	LayerBytes int64 // bytes a layer inflates to
+	FileBytes  int64 // bytes of one module
+}
+
+// Blob opens l inflated, whatever its compression; at its end the digest of the
+// compressed bytes has been checked.
+func Blob(ctx context.Context, l v1.Layer) (io.ReadCloser, error) { panic("stub") }
+
+// Scan reads the tar stream r once. visit is called for every regular file for which want says yes,
+// with its content; nil want: nobody. It refuses names that leave the root.
+func Scan(ctx context.Context, r io.Reader, lim Limits, want func(path string) bool,
+	visit func(h *tar.Header, path string, r io.Reader) error,
+) ([]Entry, error) {
+	panic("stub")
+}
+
+// Tree is the flattened view.
+type Tree struct{}
+
+// Flatten applies layers, lowest first: last one wins, whiteouts, opaque
+// folders, links inside the root (OCI image-spec layer.md).
+func Flatten(layers []Layer) (*Tree, error) { panic("stub") }
+
+// File is one regular file of the view.
+type File struct {
+	Path      string // of the entry that brought the content, else the first of the hard links
+	Entry     *Entry
+	Layer     int      // index into the layers
+	HardLinks []string // other paths of the same file, sorted
+	Symlinks  []string // links for which match says yes and that lead to it, sorted
+}
+
+// Files gives the files that match says yes to, by a name of theirs or a link to them, sorted by path.
+func (t *Tree) Files(match func(path string) bool) ([]File, error) { panic("stub") }
