@@ -1,0 +1,82 @@
+# kmodseal: make help lists the targets.
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export CGO_ENABLED = 0
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+STEPS   := $(notdir $(wildcard steps/*))
+TOOLS   := $(CURDIR)/.cache/bin
+LDFLAGS := -s -w -X github.com/kmodseal/kmodseal/pkg/step.version=$(VERSION)
+
+# Pinned tools, built from source into .cache/bin.
+GOFUMPT      := mvdan.cc/gofumpt@v0.12.0
+GOLANGCI     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
+ACTIONLINT   := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the step binaries into bin/
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./steps/...
+
+.PHONY: demo
+demo: build ## The main job on an embedded registry, with sample modules and a throw-away key
+	go run ./e2e/demo -bin bin
+
+.PHONY: oracles
+oracles: ## Install the programs that the tests measure against (Debian, root)
+	e2e/oracles.sh
+
+# Where the oracles can be installed they are, and then they are required.
+.PHONY: test
+test: ## All tests that need no virtual machine or cluster
+	if e2e/oracles.sh; then export KMODSEAL_REQUIRE_ORACLES=1; fi; go test ./...
+
+.PHONY: race
+race: ## The tests under the race detector (needs gcc)
+	CGO_ENABLED=1 go test -race ./pkg/... ./e2e/cli/...
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME (default 10s)
+	e2e/fuzz.sh $(or $(FUZZTIME),10s)
+
+.PHONY: cover
+cover: ## Coverage by package
+	go test -cover ./pkg/... ./steps/... | grep -v 'no test files'
+
+.PHONY: bench
+bench: build ## Compare with sign-file, buildah and the shell way, side by side (Debian, root)
+	go run ./e2e/bench -bin bin
+
+.PHONY: e2e-driver
+e2e-driver: build ## Real drivers from DKMS packages, through a real registry (Debian, root)
+	e2e/driver/packages.sh
+	go test -tags e2e -count 1 -timeout 20m -v ./e2e/driver/
+
+$(TOOLS)/%:
+	@mkdir -p $(TOOLS)
+	GOBIN=$(TOOLS) go install $(TOOL)
+
+$(TOOLS)/gofumpt: TOOL = $(GOFUMPT)
+$(TOOLS)/golangci-lint: TOOL = $(GOLANGCI)
+$(TOOLS)/actionlint: TOOL = $(ACTIONLINT)
+
+.PHONY: format
+format: $(TOOLS)/gofumpt ## Format the Go files
+	$(TOOLS)/gofumpt -w $$(git ls-files '*.go')
+
+.PHONY: lint
+lint: $(TOOLS)/gofumpt $(TOOLS)/golangci-lint $(TOOLS)/actionlint ## gofumpt, golangci-lint, actionlint, shellcheck
+	@unformatted=$$($(TOOLS)/gofumpt -l $$(git ls-files '*.go')); \
+	  if [ -n "$$unformatted" ]; then echo "not formatted, run make format:"; echo "$$unformatted"; exit 1; fi
+	$(TOOLS)/golangci-lint run ./...
+	$(TOOLS)/golangci-lint run --build-tags e2e ./e2e/...
+	$(TOOLS)/actionlint
+	git ls-files '*.sh' .ci/run | xargs shellcheck
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin dist
