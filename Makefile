@@ -12,6 +12,7 @@ LDFLAGS := -s -w -X github.com/kmodseal/kmodseal/pkg/step.version=$(VERSION)
 # Pinned tools, built from source into .cache/bin.
 GOFUMPT      := mvdan.cc/gofumpt@v0.12.0
 GOLANGCI     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
+CRANE        := github.com/google/go-containerregistry/cmd/crane@v0.22.1
 ACTIONLINT   := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .PHONY: help
@@ -48,18 +49,21 @@ cover: ## Coverage by package
 	go test -cover ./pkg/... ./steps/... | grep -v 'no test files'
 
 .PHONY: bench
-bench: build ## Compare with sign-file, buildah and the shell way, side by side (Debian, root)
-	go run ./e2e/bench -bin bin
+bench: build $(TOOLS)/crane ## Compare with sign-file, buildah and the shell way, side by side (Debian, root)
+	e2e/bench/packages.sh
+	PATH=$(TOOLS):$$PATH go run ./e2e/bench -bin bin
 
 .PHONY: e2e-driver
-e2e-driver: build ## Real drivers from DKMS packages, through a real registry (Debian, root)
+e2e-driver: build $(TOOLS)/crane ## Real drivers from DKMS packages, through a real registry (Debian, root)
 	e2e/driver/packages.sh
+	KMODSEAL_KERNEL_MODULES=$(CURDIR)/.cache/driver/root/lib/modules go test -count 1 -run KernelPackage ./pkg/modsig/
 	go test -tags e2e -count 1 -timeout 20m -v ./e2e/driver/
 
 $(TOOLS)/%:
 	@mkdir -p $(TOOLS)
 	GOBIN=$(TOOLS) go install $(TOOL)
 
+$(TOOLS)/crane: TOOL = $(CRANE)
 $(TOOLS)/gofumpt: TOOL = $(GOFUMPT)
 $(TOOLS)/golangci-lint: TOOL = $(GOLANGCI)
 $(TOOLS)/actionlint: TOOL = $(ACTIONLINT)
