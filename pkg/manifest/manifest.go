@@ -120,10 +120,3 @@ type Signed struct {
 	Hash        string `json:"hash,omitempty"`
 	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of the certificate's DER, hex
 }
-
-// Load reads dir/kmods.json; an unknown schema or field, an unsafe path or a
-// module file that is not there is refused (fault class Input).
-func Load(dir string) (*Manifest, error) { panic("stub") }
-
-// Save writes dir/kmods.json by temporary file and rename.
-func (m *Manifest) Save(dir string) error { panic("stub") }
