@@ -1,0 +1,183 @@
+// Package kmm reads the sign sections of Kernel Module Management's resources
+// and says which image is to be signed for which kernel, as KMM itself would.
+// Where KMM goes wrong it does not follow: there the job carries a warning, or
+// there is an error.
+package kmm
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+)
+
+// Job is one signing job: one module for one kernel.
+type Job struct {
+	Module      string   `json:"module"`
+	Namespace   string   `json:"namespace,omitempty"`
+	Kernel      string   `json:"kernel"` // the release as uname -r prints it
+	Source      string   `json:"source"`
+	Destination string   `json:"destination"`
+	InPlace     bool     `json:"inPlace"`           // KMM builds under the destination's own name, then signs over it
+	Include     []string `json:"include"`           // globs on the path in the image; empty: every module
+	Require     []string `json:"require,omitempty"` // what modprobe will load: these must be there and signed
+	DirName     string   `json:"dirName,omitempty"`
+	Firmware    string   `json:"firmwarePath,omitempty"`
+	KeySecret   string   `json:"keySecret,omitempty"`
+	CertSecret  string   `json:"certSecret,omitempty"`
+	RepoSecret  string   `json:"repoSecret,omitempty"`
+	SourceTLS   TLS      `json:"sourceTLS"`
+	TLS         TLS      `json:"tls"` // of the destination
+	Warnings    []string `json:"warnings,omitempty"`
+}
+
+// Job resolves m for a kernel release. It is nil without an error where KMM
+// would sign nothing: no mapping for this kernel, or a mapping without sign.
+func (m *Module) Job(release string) (*Job, error) {
+	mapping, warnings, err := m.match(release)
+	if err != nil || mapping == nil {
+		return nil, err
+	}
+	sign, ignored := merge(m.Container.Sign, mapping.Sign)
+	if sign == nil {
+		return nil, nil
+	}
+	tagVars, err := variables(Normalize(release))
+	if err != nil {
+		return nil, m.refuse(mapping.line, err)
+	}
+	pathVars, err := variables(release)
+	if err != nil {
+		return nil, m.refuse(mapping.line, err)
+	}
+	j := &Job{
+		Module: m.Name, Namespace: m.Namespace, Kernel: release,
+		KeySecret: sign.KeySecret.Name.string, CertSecret: sign.CertSecret.Name.string, RepoSecret: m.RepoSecret,
+		DirName: dirName(m.Container.Modprobe), Firmware: m.Container.Modprobe.FirmwarePath.string,
+		TLS: first(mapping.TLS, m.Container.TLS), Warnings: append(warnings, ignored...),
+	}
+	if err := m.images(j, mapping, sign, tagVars); err != nil {
+		return nil, err
+	}
+	if err := m.files(j, sign, pathVars, release); err != nil {
+		return nil, err
+	}
+	return j, m.require(j)
+}
+
+// images resolves source and destination (KMM: internal/module/kernelmapper.go,
+// internal/buildsign/resource/common.go).
+func (m *Module) images(j *Job, mapping *Mapping, sign *Sign, vars map[string]string) error {
+	image := mapping.Image
+	if image.string == "" {
+		image = m.Container.Image
+	}
+	withName := map[string]string{"MOD_NAME": m.Name, "MOD_NAMESPACE": m.Namespace}
+	for k, v := range vars {
+		withName[k] = v
+	}
+	var err error
+	if j.Destination, err = m.image(image, withName); err != nil {
+		return err
+	}
+	if mapping.Build != nil || m.Container.Build != nil {
+		// KMM ignores unsignedImage here: it builds under the final name.
+		j.Source, j.InPlace, j.SourceTLS = j.Destination, true, j.TLS
+		if sign.UnsignedImage.string != "" {
+			j.warn(sign.UnsignedImage.line, "unsignedImage is ignored because there is a build section")
+		}
+		return nil
+	}
+	if sign.UnsignedImage.string == "" {
+		return m.refuse(sign.line, fmt.Errorf("no unsignedImage, and no build section to make one"))
+	}
+	if sign.UnsignedTLS != nil {
+		j.SourceTLS = *sign.UnsignedTLS
+	}
+	j.Source, err = m.image(sign.UnsignedImage, vars)
+	return err
+}
+
+// image fills in an image name and wants a tag or a digest in it: KMM's
+// webhook takes the port's colon for one.
+func (m *Module) image(t text, vars map[string]string) (string, error) {
+	out, err := substitute(t.string, vars)
+	if err != nil {
+		return "", m.refuse(t.line, err)
+	}
+	last := out[strings.LastIndex(out, "/")+1:]
+	if out == "" || !strings.ContainsAny(last, ":@") {
+		return "", m.refuse(t.line, fmt.Errorf("image %q has neither tag nor digest", out))
+	}
+	if strings.ContainsAny(out, "<>{} \t\n") {
+		return "", m.refuse(t.line, fmt.Errorf("image %q still holds a placeholder or a blank", out))
+	}
+	return out, nil
+}
+
+// files resolves filesToSign. KMM fills in the normalized release, so that it
+// looks for a_b where the image has a+b; here paths keep the real one.
+func (m *Module) files(j *Job, sign *Sign, vars map[string]string, release string) error {
+	dir := j.DirName + "/"
+	for _, f := range sign.Files {
+		out, err := substitute(f.string, vars)
+		switch {
+		case err != nil:
+			return m.refuse(f.line, err)
+		case path.Clean(out) != out || !strings.HasPrefix(out, dir):
+			return m.refuse(f.line, fmt.Errorf("file %q is not below dirName %s", out, j.DirName))
+		case strings.ContainsAny(out, ";|&$`<>\"'\\\n"):
+			return m.refuse(f.line, fmt.Errorf("file %q holds shell syntax; it is a glob here", out))
+		}
+		if release != Normalize(release) && strings.Contains(out, release) {
+			j.warn(f.line, "KMM itself would look for %s and not find it", strings.ReplaceAll(out, release, Normalize(release)))
+		}
+		if f.string == out && strings.Contains(out, "/lib/modules/") && !strings.Contains(out, release) && !strings.ContainsAny(out, "*?[") {
+			j.warn(f.line, "file %q names another kernel than %s", out, release)
+		}
+		j.Include = append(j.Include, out)
+	}
+	return nil
+}
+
+// require lists the modules that modprobe will ask for on the node.
+func (m *Module) require(j *Job) error {
+	p := m.Container.Modprobe
+	if p.ModuleName.string == "" && p.RawArgs == nil {
+		return m.refuse(m.Line, fmt.Errorf("modprobe has neither moduleName nor rawArgs"))
+	}
+	seen := map[string]bool{}
+	for _, t := range append([]text{p.ModuleName}, p.Order...) {
+		if t.string != "" && !seen[t.string] {
+			seen[t.string] = true
+			j.Require = append(j.Require, t.string)
+		}
+	}
+	return nil
+}
+
+func (m *Module) refuse(line int, err error) error {
+	return fault.New(fault.Input, "module %s, line %d: %w", m.Name, line, err)
+}
+
+func (j *Job) warn(line int, format string, args ...any) {
+	j.Warnings = append(j.Warnings, fmt.Sprintf("line %d: ", line)+fmt.Sprintf(format, args...))
+}
+
+// dirName is where the modules lie; KMM's default is /opt.
+func dirName(p Modprobe) string {
+	if p.DirName.string == "" {
+		return "/opt"
+	}
+	return strings.TrimRight(p.DirName.string, "/")
+}
+
+func first(candidates ...*TLS) TLS {
+	for _, c := range candidates {
+		if c != nil {
+			return *c
+		}
+	}
+	return TLS{}
+}

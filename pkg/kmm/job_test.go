@@ -1,0 +1,181 @@
+package kmm
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+)
+
+// expected is a row of what KMM's own mapper gave.
+type expected struct {
+	File, Name, Kernel, MapErr string
+	Image, Unsigned, DirName   string
+	Key, Cert, RepoSecret      string
+	Files                      []string
+	Build, Sign                bool
+	TLS, UnsignedTLS           TLS
+}
+
+func TestJobsAreKMMs(t *testing.T) {
+	t.Parallel()
+	const dir = "../../testdata/kmm"
+	b, err := os.ReadFile(filepath.Join(dir, "expected-kmm-behaviour.json"))
+	require.NoError(t, err)
+	var rows []expected
+	require.NoError(t, json.Unmarshal(b, &rows))
+	require.Len(t, rows, 18)
+	for _, want := range rows {
+		t.Run(want.File+"/"+want.Kernel, func(t *testing.T) {
+			t.Parallel()
+			j, err := load(t, filepath.Join(dir, want.File)).Job(want.Kernel)
+			switch {
+			case strings.Contains(want.MapErr, "mapping not found"):
+				require.NoError(t, err)
+				assert.Nil(t, j)
+				return
+			case strings.Contains(want.MapErr, "at least three components"):
+				require.ErrorContains(t, err, "fewer than three parts")
+				return
+			case strings.Contains(strings.Join(want.Files, " "), "/.ko"):
+				// KMM puts nothing for a variable that it does not know; here that is refused.
+				require.ErrorContains(t, err, "${MOD_NAME} not set")
+				assert.Equal(t, fault.Input, fault.ClassOf(err))
+				return
+			}
+			require.NoError(t, err)
+			require.NotNil(t, j)
+			assert.Equal(t, want.Image, j.Destination)
+			assert.Equal(t, want.Build, j.InPlace)
+			if !want.Build {
+				assert.Equal(t, want.Unsigned, j.Source)
+			}
+			assert.Equal(t, want.Key, j.KeySecret)
+			assert.Equal(t, want.Cert, j.CertSecret)
+			assert.Equal(t, want.RepoSecret, j.RepoSecret)
+			assert.Equal(t, want.DirName, j.DirName)
+			assert.Equal(t, want.TLS, j.TLS)
+			// The real release in paths: KMM's are those with '+' made '_'.
+			for i, f := range j.Include {
+				assert.Equal(t, want.Files[i], strings.ReplaceAll(f, want.Kernel, Normalize(want.Kernel)))
+			}
+			assert.Len(t, j.Include, len(want.Files))
+		})
+	}
+}
+
+func load(t *testing.T, file string) *Module {
+	t.Helper()
+	f, err := os.Open(file)
+	require.NoError(t, err)
+	defer f.Close()
+	ms, err := Load(f, file)
+	require.NoError(t, err)
+	require.Len(t, ms, 1)
+	return &ms[0]
+}
+
+// module is a resource with a hole for the sign section's parent fields.
+func module(t *testing.T, body string) (*Module, error) {
+	t.Helper()
+	ms, err := Load(strings.NewReader("apiVersion: kmm.sigs.x-k8s.io/v1beta1\nkind: Module\nmetadata: {name: m, namespace: n}\n"+
+		"spec:\n  moduleLoader:\n    container:\n      modprobe: {moduleName: a, dirName: /opt, modulesLoadingOrder: [a, b]}\n"+body), "cr.yaml")
+	if err != nil {
+		return nil, err
+	}
+	return &ms[0], nil
+}
+
+const signSection = `sign: {keySecret: {name: k}, certSecret: {name: c}, unsignedImage: "r/u:1", filesToSign: [/opt/a.ko]}`
+
+func TestJobRefusals(t *testing.T) {
+	t.Parallel()
+	mapping := func(m string) string { return "      kernelMappings:\n        - " + m + "\n" }
+	for name, c := range map[string]struct{ body, message string }{
+		"unknown variable":     {mapping(`{regexp: '.*', containerImage: "r/d:${KERNEL}", ` + signSection + `}`), "${KERNEL} not set"},
+		"image without tag":    {mapping(`{regexp: '.*', containerImage: "host:5000/d", ` + signSection + `}`), "neither tag nor digest"},
+		"placeholder":          {mapping(`{regexp: '.*', containerImage: "r/<name>:1", ` + signSection + `}`), "placeholder"},
+		"literal and regexp":   {mapping(`{literal: x, regexp: '.*', containerImage: "r/d:1"}`), "exactly one of literal and regexp"},
+		"bad regexp":           {mapping(`{regexp: '(', containerImage: "r/d:1", ` + signSection + `}`), "missing closing"},
+		"misspelt field":       {mapping(`{regexp: '.*', containerImage: "r/d:1", sign: {fileToSign: [/opt/a.ko]}}`), `no field "fileToSign"`},
+		"no unsigned image":    {mapping(`{regexp: '.*', containerImage: "r/d:1", sign: {filesToSign: [/opt/a.ko]}}`), "no unsignedImage"},
+		"climbs out":           {mapping(`{regexp: '.*', containerImage: "r/d:1", sign: {unsignedImage: "r/u:1", filesToSign: [/opt/../etc/a.ko]}}`), "not below dirName"},
+		"shell in a file name": {mapping(`{regexp: '.*', containerImage: "r/d:1", sign: {unsignedImage: "r/u:1", filesToSign: ["/opt/a.ko; id"]}}`), "shell syntax"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := module(t, c.body)
+			if err == nil {
+				_, err = m.Job("6.1.0-56-amd64")
+			}
+			require.ErrorContains(t, err, c.message)
+			assert.ErrorContains(t, err, "line ")
+			assert.Equal(t, fault.Input, fault.ClassOf(err))
+		})
+	}
+}
+
+func TestJobWarnings(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ mapping, kernel, warning string }{
+		"unanchored":        {`{regexp: '6\.1', containerImage: "r/d:1", ` + signSection + `}`, "16.1.3-x", "not anchored"},
+		"plus in a path":    {`{regexp: '^.*$', containerImage: "r/d:$KERNEL_VERSION", sign: {unsignedImage: "r/u:1", filesToSign: ["/opt/lib/modules/$KERNEL_VERSION/a.ko"]}}`, "6.12.1+deb12-amd64", "6.12.1_deb12-amd64"},
+		"literal with plus": {`{literal: 6.12.1+deb12-amd64, containerImage: "r/d:1", ` + signSection + `}`, "6.12.1+deb12-amd64", "would not match"},
+		"literal in path":   {`{regexp: '^.*$', containerImage: "r/d:$KERNEL_VERSION", sign: {unsignedImage: "r/u:1", filesToSign: ["/opt/lib/modules/5.10.0/a.ko"]}}`, "6.1.0-56-amd64", "another kernel"},
+		"build in the way":  {`{regexp: '^.*$', containerImage: "r/d:1", build: {}, ` + signSection + `}`, "6.1.0-56-amd64", "unsignedImage is ignored"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := module(t, "      kernelMappings:\n        - "+c.mapping+"\n")
+			require.NoError(t, err)
+			j, err := m.Job(c.kernel)
+			require.NoError(t, err)
+			assert.Contains(t, strings.Join(j.Warnings, "\n"), c.warning)
+			assert.Equal(t, []string{"a", "b"}, j.Require)
+		})
+	}
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	const other = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n---\n"
+	const managed = "apiVersion: hub.kmm.sigs.x-k8s.io/v1beta1\nkind: ManagedClusterModule\nmetadata: {name: mm}\n" +
+		"spec:\n  spokeNamespace: edge\n  moduleSpec:\n    imageRepoSecret: {name: pull}\n    moduleLoader:\n      container:\n" +
+		"        modprobe: {moduleName: a}\n        kernelMappings: [{literal: 6.1.0-1, containerImage: 'r/d:1', " + signSection + "}]\n"
+	ms, err := Load(strings.NewReader(other+managed), "x")
+	require.NoError(t, err)
+	require.Len(t, ms, 1)
+	assert.Equal(t, "edge", ms[0].Namespace)
+	j, err := ms[0].Job("6.1.0-1")
+	require.NoError(t, err)
+	assert.Equal(t, "pull", j.RepoSecret)
+
+	for name, text := range map[string]string{
+		"empty": "", "other kinds only": other, "not yaml": "a: [", "no module loader": "apiVersion: kmm.sigs.x-k8s.io/v1beta1\nkind: Module\nspec: {}\n",
+	} {
+		_, err := Load(strings.NewReader(text), "x")
+		assert.Equal(t, fault.Input, fault.ClassOf(err), name)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	for _, s := range []string{"amd-openshift-shape", "amd-ubuntu-shape", "merge-both-levels"} {
+		b, err := os.ReadFile("../../testdata/kmm/" + s + ".yaml")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(b))
+	}
+	f.Fuzz(func(_ *testing.T, s string) {
+		ms, _ := Load(strings.NewReader(s), "fuzz")
+		for i := range ms {
+			_, _ = ms[i].Job("6.1.0-56-amd64")
+		}
+	})
+}
