@@ -1,0 +1,59 @@
+package ci
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// writeDotenv puts results into a dotenv report (GitLab docs: artifacts:reports:dotenv):
+// KEY=value, one a line, no quotes, keys of letters, digits and underscores.
+// Lines of other keys stay, so that several steps can share one file.
+func writeDotenv(file string, results Results) error {
+	old, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	ours := map[string]bool{}
+	for _, r := range results {
+		ours[dotenvKey(r.Name)] = true
+	}
+	var out bytes.Buffer
+	lines := bufio.NewScanner(bytes.NewReader(old))
+	for lines.Scan() {
+		key, _, _ := strings.Cut(lines.Text(), "=")
+		if !ours[key] {
+			fmt.Fprintln(&out, lines.Text())
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("read dotenv %s: %w", file, err)
+	}
+	for _, r := range results {
+		fmt.Fprintf(&out, "%s=%s\n", dotenvKey(r.Name), r.Value)
+	}
+	return replace(file, out.Bytes())
+}
+
+func dotenvKey(name string) string {
+	return strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// replace writes data to file by temporary file and rename.
+func replace(file string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(file), ".dotenv-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) //nolint:errcheck // gone after the rename
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), file)
+}

@@ -1,0 +1,62 @@
+package ci
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Tekton keeps all results of a Task in one termination message of 4096 bytes,
+// its own fields included (pipeline docs/tasks.md): one step gets 3 KiB of it.
+const (
+	tektonTotal = 3 << 10
+	tektonValue = 1 << 10
+)
+
+// tekton writes a file for each result, without a newline at its end.
+func (h *Host) tekton(results Results) error {
+	if err := os.MkdirAll(h.ResultsDir, 0o755); err != nil { //nolint:gosec // as Tekton has it
+		return err
+	}
+	total := 0
+	for _, r := range results {
+		value, cut := fit(r.Value, tektonValue)
+		if cut > 0 {
+			h.Warn("result %s: %d bytes do not fit into a Tekton result and were left out; the report has all", r.Name, cut)
+		}
+		name := tektonName(r.Name)
+		// Tekton stores {"key":..,"value":..,"type":1} for each.
+		if total += len(name) + len(value) + 32; total > tektonTotal {
+			return fmt.Errorf("result %s: all results together exceed %d bytes", r.Name, tektonTotal)
+		}
+		if err := os.WriteFile(filepath.Join(h.ResultsDir, name), []byte(value), 0o644); err != nil { //nolint:gosec // read by Tekton's entrypoint
+			return err
+		}
+	}
+	return nil
+}
+
+// tektonName is the result's name; Tekton Chains insists on its own for images.
+func tektonName(name string) string {
+	switch name {
+	case Image:
+		return "IMAGE_URL"
+	case Digest:
+		return "IMAGE_DIGEST"
+	}
+	return name
+}
+
+// fit cuts a comma-separated list after its last whole item within limit bytes
+// and says how many bytes went.
+func fit(value string, limit int) (string, int) {
+	if len(value) <= limit {
+		return value, 0
+	}
+	end := strings.LastIndexByte(value[:limit+1], ',')
+	if end < 0 {
+		end = len(strings.ToValidUTF8(value[:limit], ""))
+	}
+	return value[:end], len(value) - end
+}

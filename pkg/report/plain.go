@@ -1,0 +1,37 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Plain makes s safe to print on one line: control characters, bytes that are
+// no UTF-8, line separators and characters that reorder text (bidi overrides)
+// become \xNN or \uNNNN. It refuses nothing and changes nothing else.
+func Plain(s string) string {
+	if !strings.ContainsFunc(s, hides) && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		c, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case c == utf8.RuneError && n == 1, c < 0x100 && hides(c):
+			fmt.Fprintf(&b, `\x%02x`, s[i+n-1])
+		case hides(c):
+			fmt.Fprintf(&b, `\u%04x`, c)
+		default:
+			b.WriteString(s[i : i+n])
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// hides is true for what a terminal, a log or a browser acts upon instead of
+// showing it: categories Cc and Cf, line and paragraph separators.
+func hides(c rune) bool {
+	return unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
+}

@@ -1,0 +1,84 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+)
+
+// Writer writes a Report in one format.
+type Writer func(io.Writer, *Report) error
+
+// ForFile gives the writer that a file name's ending asks for; another ending
+// is a fault of class Usage.
+func ForFile(name string) (Writer, error) {
+	formats := map[string]Writer{".json": JSON, ".xml": JUnit, ".md": Markdown, ".sarif": SARIF, ".html": HTML}
+	if f, ok := formats[strings.ToLower(filepath.Ext(name))]; ok {
+		return f, nil
+	}
+	return nil, fault.New(fault.Usage, "report %s: unknown format", name).
+		Hint("the ending decides: %s", strings.Join(slices.Sorted(maps.Keys(formats)), " "))
+}
+
+// WriteFile writes r to the file name by temporary file and rename, in the
+// format of its ending.
+func WriteFile(name string, r *Report) error {
+	write, err := ForFile(name)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".report-*")
+	if err != nil {
+		return fmt.Errorf("write report %s: %w", name, err)
+	}
+	defer os.Remove(f.Name()) //nolint:errcheck // gone after the rename
+	if err := write(f, r); err != nil {
+		f.Close()
+		return fmt.Errorf("write report %s: %w", name, err)
+	}
+	if err := f.Chmod(0o644); err != nil {
+		f.Close()
+		return fmt.Errorf("write report %s: %w", name, err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("write report %s: %w", name, err)
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// JSON writes r as indented JSON with a final newline.
+func JSON(w io.Writer, r *Report) error {
+	if r.Modules == nil {
+		r.Modules = []Module{}
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// Summary is the counts in one line: "3 modules: 2 loads, 1 unsigned".
+func Summary(r *Report) string {
+	words := slices.Sorted(maps.Keys(r.Counts))
+	parts := make([]string, 0, len(words))
+	for _, word := range words {
+		parts = append(parts, fmt.Sprintf("%d %s", r.Counts[word], word))
+	}
+	s := fmt.Sprintf("%d modules", len(r.Modules))
+	if len(r.Modules) == 1 {
+		s = "1 module"
+	}
+	if len(parts) > 0 {
+		s += ": " + strings.Join(parts, ", ")
+	}
+	return s
+}

@@ -1,0 +1,59 @@
+package signkmods
+
+import (
+	"bytes"
+	"os"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/kconfig"
+	"github.com/kmodseal/kmodseal/pkg/step"
+)
+
+// pinVariable is what kbuild and sign-file read the passphrase from
+// (Documentation/kbuild/kbuild.rst).
+const pinVariable = "KBUILD_SIGN_PIN"
+
+// passphraseLimit keeps a wrong file name from being read whole.
+const passphraseLimit = 64 << 10
+
+// passphrase reads --passphrase-file, else KBUILD_SIGN_PIN, and hides what it
+// found from GitHub's log. One line end is taken off; nil: none given.
+func (c *command) passphrase(s *step.Session) ([]byte, error) {
+	secret, err := c.readPassphrase(s)
+	if err != nil || len(secret) == 0 {
+		return nil, err
+	}
+	return secret, s.Mask(secret)
+}
+
+func (c *command) readPassphrase(s *step.Session) ([]byte, error) {
+	if c.PassphraseFile == "" {
+		pin, _ := s.Getenv(pinVariable)
+		return []byte(pin), nil
+	}
+	data, err := os.ReadFile(c.PassphraseFile)
+	if err != nil {
+		return nil, fault.New(fault.Key, "read passphrase: %w", err)
+	}
+	if len(data) > passphraseLimit {
+		return nil, fault.New(fault.Key, "read passphrase %s: larger than %d bytes", c.PassphraseFile, passphraseLimit)
+	}
+	return bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r")), nil
+}
+
+// configuredHash is the digest that the kernel's own modules are signed with;
+// without a config sha256, which every kernel knows.
+func configuredHash(file string) (string, error) {
+	if file == "" {
+		return "sha256", nil
+	}
+	config, err := kconfig.Load(file)
+	if err != nil {
+		return "", err
+	}
+	if h := config["CONFIG_MODULE_SIG_HASH"]; h != "" {
+		return h, nil
+	}
+	return "", fault.New(fault.Input, "kernel config %s: CONFIG_MODULE_SIG_HASH is not set", file).
+		Hint("a kernel without CONFIG_MODULE_SIG checks no signatures; give --hash sha256")
+}
