@@ -2,7 +2,10 @@
 // ELF file inside.
 package kmod
 
-import "io"
+import (
+	"bytes"
+	"strings"
+)
 
 // Codec is how a module is stored; told by content, not by name.
 type Codec string
@@ -15,43 +18,35 @@ const (
 	Zstd Codec = "zstd"
 )
 
-// IsName reports whether a file's base name is that of a module: *.ko, *.ko.gz, *.ko.xz, *.ko.zst.
-func IsName(base string) bool { panic("stub") }
+// What the files of each codec begin with: RFC 1952 section 2.3.1, the .xz
+// file format section 2.1.1.1, RFC 8878 section 3.1.1.
+const (
+	gzipMagic = "\x1f\x8b"
+	xzMagic   = "\xfd7zXZ\x00"
+	zstdMagic = "\x28\xb5\x2f\xfd"
+)
 
-// Sniff tells the codec from the first bytes.
-func Sniff(head []byte) Codec { panic("stub") }
-
-// Decode gives the plain module, at most limit bytes (0: DefaultLimit); a bigger one is refused.
-func Decode(stored []byte, limit int64) (plain []byte, c Codec, err error) { panic("stub") }
-
-// Encode stores plain in codec c within what the kernel's own decompressor takes
-// (kernel/module/decompress.c). Same input, same bytes.
-func Encode(w io.Writer, plain []byte, c Codec) error { panic("stub") }
-
-// DefaultLimit bounds a plain module, in bytes.
-const DefaultLimit = 512 << 20
-
-// Module is what the ELF file says of itself.
-type Module struct {
-	Machine    string // GOARCH word
-	Name       string
-	Vermagic   string
-	Depends    []string
-	Info       map[string][]string // every .modinfo key
-	Undefined  []Symbol            // symbols to be resolved at load, with their CRC from __versions
-	Exports    []Symbol
-	Namespaces []string // import_ns
+// IsName reports whether a file's base name is that of a module: *.ko,
+// *.ko.gz, *.ko.xz, *.ko.zst. A *.ko.debug holds symbols, not a module.
+func IsName(base string) bool {
+	for _, suffix := range []string{".ko", ".ko.gz", ".ko.xz", ".ko.zst"} {
+		if len(base) > len(suffix) && strings.HasSuffix(base, suffix) {
+			return true
+		}
+	}
+	return false
 }
 
-// Symbol is a name with its CRC.
-type Symbol struct {
-	Name      string
-	CRC       uint32
-	HasCRC    bool
-	Weak      bool
-	Namespace string
+// Sniff tells the codec from a file's first bytes (six are enough). What it
+// does not know is None: Parse says whether that is a module.
+func Sniff(head []byte) Codec {
+	switch {
+	case bytes.HasPrefix(head, []byte(gzipMagic)):
+		return Gzip
+	case bytes.HasPrefix(head, []byte(xzMagic)):
+		return XZ
+	case bytes.HasPrefix(head, []byte(zstdMagic)), isSkippable(head):
+		return Zstd
+	}
+	return None
 }
-
-// Parse reads a plain module with or without appended signature. It insists on an ELF relocatable
-// file with a .modinfo section; errors are of fault class Input.
-func Parse(plain []byte) (*Module, error) { panic("stub") }
