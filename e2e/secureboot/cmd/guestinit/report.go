@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kmodseal/kmodseal/e2e/secureboot/wire"
+)
+
+const efivarsDir = "/sys/firmware/efi/efivars"
+
+// state reports what decides how strict the kernel is, and what it said of keys at boot.
+func state(out io.Writer) {
+	wire.Fact(out, "KERNEL", first("/proc/sys/kernel/osrelease"))
+	wire.Fact(out, "LOCKDOWN", first("/sys/kernel/security/lockdown"))
+	wire.Fact(out, "SIG_ENFORCE", first("/sys/module/module/parameters/sig_enforce"))
+	for _, l := range messages() {
+		for _, word := range []string{"ecure boot", "ecureboot", "ockdown:", "integrity:", "X.509", "blacklist"} {
+			if strings.Contains(l, word) {
+				wire.Note(out, "BOOT %s", l)
+				break
+			}
+		}
+	}
+}
+
+func efivars(out io.Writer) {
+	mount("efivarfs", efivarsDir, "efivarfs")
+	for _, name := range []string{"SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", "SetupMode-8be4df61-93ca-11d2-aa0d-00e098032b8c"} {
+		b, err := os.ReadFile(filepath.Join(efivarsDir, name))
+		if err == nil && len(b) > 4 {
+			short, _, _ := strings.Cut(name, "-")
+			wire.Fact(out, short, hex.EncodeToString(b[4:]))
+		}
+	}
+}
+
+// keyrings reports the members of the kernel's own keyrings.
+func keyrings(out io.Writer) {
+	b, err := os.ReadFile("/proc/keys")
+	if err != nil {
+		wire.Note(out, "keys: %v", err)
+		return
+	}
+	names, rings := map[uint32]string{}, []uint32{}
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 9 {
+			continue
+		}
+		n, err := strconv.ParseUint(f[0], 16, 32)
+		if err != nil {
+			continue
+		}
+		id := uint32(n)
+		names[id] = strings.Join(f[8:], " ")
+		if f[7] == "keyring" && strings.HasPrefix(f[8], ".") {
+			rings = append(rings, id)
+		}
+	}
+	for _, ring := range rings {
+		for _, key := range members(ring) {
+			wire.Note(out, "RING %s %s", names[ring], names[key])
+		}
+	}
+}
+
+func members(ring uint32) []uint32 {
+	buf := make([]byte, 1<<14)
+	n, err := unix.KeyctlBuffer(unix.KEYCTL_READ, int(ring), buf, 0)
+	if err != nil || n > len(buf) {
+		return nil
+	}
+	var ids []uint32
+	for i := 0; i+4 <= n; i += 4 {
+		ids = append(ids, uint32(buf[i])|uint32(buf[i+1])<<8|uint32(buf[i+2])<<16|uint32(buf[i+3])<<24)
+	}
+	return ids
+}
+
+// mokImport runs the documented commands and reboots into MokManager, unless
+// shim already reports the certificate of j.Arg as enrolled.
+func mokImport(out io.Writer, j wire.Job) {
+	cert, err := os.ReadFile(j.Arg)
+	if err != nil {
+		wire.Note(out, "mokimport: %v", err)
+		return
+	}
+	enrolled, _ := os.ReadFile(filepath.Join(efivarsDir, "MokListRT-605dab50-e046-4300-abb6-3dd810dd8b23"))
+	if bytes.Contains(enrolled, cert) {
+		wire.Fact(out, "MOK", "enrolled")
+		return
+	}
+	shell(out, j.Path)
+	wire.Fact(out, "MOK", "queued")
+	powerOff(syscall.LINUX_REBOOT_CMD_RESTART)
+}
+
+func shell(out io.Writer, script string) {
+	b, err := exec.Command("/bin/sh", "-e", script).CombinedOutput()
+	for line := range strings.Lines(string(b)) {
+		wire.Note(out, "SHELL %s", strings.Map(printable, strings.TrimSpace(line)))
+	}
+	wire.Fact(out, "SHELL "+filepath.Base(script), fmt.Sprint(err))
+}

@@ -1,0 +1,99 @@
+// Package fetch gets the kernels, boot loaders and tools of the Secure Boot
+// test from Debian. Tools are installed; kernels and boot loaders are unpacked
+// into a cache folder and never installed.
+package fetch
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// Cache is the folder that everything is unpacked below.
+type Cache struct{ Dir string }
+
+// Boot is the chain before the kernel.
+type Boot struct {
+	Shim, MokManager, Grub string            // signed EFI programs
+	Code, Vars             string            // firmware with Secure Boot, variable store with Microsoft's keys
+	Packages               map[string]string // name to version
+}
+
+// Tools are the programs the test runs, with the Debian package that has each.
+func tools() map[string]string {
+	return map[string]string{
+		"qemu-system-x86_64": "qemu-system-x86", "mkfs.vfat": "dosfstools", "mcopy": "mtools", "openssl": "openssl",
+		"make": "make", "gcc": "gcc", "strip": "binutils", "kmod": "kmod", "mokutil": "mokutil", "xz": "xz-utils",
+	}
+}
+
+// Tools installs what is missing; that needs root, nothing else does.
+func Tools(ctx context.Context) error {
+	missing := []string{}
+	for program, pkg := range tools() {
+		if _, err := exec.LookPath(program); err != nil {
+			missing = append(missing, pkg)
+		}
+	}
+	if _, err := os.Stat(firmware + "OVMF_CODE_4M.secboot.fd"); err != nil {
+		missing = append(missing, "ovmf")
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	if _, err := (apt{}).run(ctx, ".", "apt-get", "update"); err != nil {
+		return err
+	}
+	_, err := apt{}.run(ctx, ".", "apt-get", append([]string{"install", "-y", "--no-install-recommends"}, missing...)...)
+	return err
+}
+
+const firmware = "/usr/share/OVMF/"
+
+// Boot unpacks shim, MokManager and GRUB as Debian signed them.
+func (c Cache) Boot(ctx context.Context) (*Boot, error) {
+	debs, root, err := c.folders("debs", "root")
+	if err != nil {
+		return nil, err
+	}
+	v, err := apt{}.download(ctx, debs, root, "shim-signed", "shim-helpers-amd64-signed", "grub-efi-amd64-signed")
+	if err != nil {
+		return nil, err
+	}
+	return &Boot{
+		Shim:       filepath.Join(root, "usr/lib/shim/shimx64.efi.signed"),
+		MokManager: filepath.Join(root, "usr/lib/shim/mmx64.efi.signed"),
+		Grub:       filepath.Join(root, "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"),
+		Code:       firmware + "OVMF_CODE_4M.secboot.fd",
+		Vars:       firmware + "OVMF_VARS_4M.ms.fd",
+		Packages:   v,
+	}, nil
+}
+
+// Source unpacks a package and gives the folder that glob finds in it.
+func (c Cache) Source(ctx context.Context, pkg, glob string) (string, error) {
+	debs, root, err := c.folders("debs", "root")
+	if err != nil {
+		return "", err
+	}
+	if _, err := (apt{}).download(ctx, debs, root, pkg); err != nil {
+		return "", err
+	}
+	found, _ := filepath.Glob(filepath.Join(root, glob))
+	if len(found) == 0 {
+		return "", fmt.Errorf("package %s: no %s", pkg, glob)
+	}
+	return found[0], nil
+}
+
+func (c Cache) folders(debs, root string) (string, string, error) {
+	d, r := filepath.Join(c.Dir, debs), filepath.Join(c.Dir, root)
+	for _, dir := range []string{d, r} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", "", err
+		}
+	}
+	return d, r, nil
+}
