@@ -4,8 +4,6 @@ package imagefs
 
 import (
 	"archive/tar"
-	"context"
-	"io"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
@@ -31,17 +29,13 @@ type Limits struct {
 	FileBytes  int64 // bytes of one module
 }
 
-// Blob opens l inflated, whatever its compression; at its end the digest of the
-// compressed bytes has been checked.
-func Blob(ctx context.Context, l v1.Layer) (io.ReadCloser, error) { panic("stub") }
-
-// Scan reads the tar stream r once. visit is called for every regular file for which want says yes,
-// with its content; nil want: nobody. It refuses names that leave the root.
-func Scan(ctx context.Context, r io.Reader, lim Limits, want func(path string) bool,
-	visit func(h *tar.Header, path string, r io.Reader) error,
-) ([]Entry, error) {
-	panic("stub")
-}
+// whiteout is how the base name of a file begins that hides another one, and
+// opaque the name that hides what lower layers have in its folder (OCI
+// image-spec layer.md, "Whiteouts").
+const (
+	whiteout = ".wh."
+	opaque   = ".wh..wh..opq"
+)
 
 // Tree is the flattened view.
 type Tree struct{}
