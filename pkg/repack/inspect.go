@@ -1,0 +1,165 @@
+package repack
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/manifest"
+	"github.com/kmodseal/kmodseal/pkg/source"
+)
+
+// inspected is an image of the source whose modules have passed the gate. view
+// is nil for an image without modules, which stays as it is.
+type inspected struct {
+	source.Image
+	view    *view
+	modules []passed
+}
+
+// inspector checks the images of a source against a kmods folder.
+type inspector struct {
+	manifest *manifest.Manifest
+	gate     *gate
+	certPath string
+	meter    *meter
+	warn     func(format string, args ...any)
+}
+
+// image reads the layers of img that hold modules and all above them.
+func (s *inspector) image(ctx context.Context, img source.Image) (*inspected, error) {
+	out := &inspected{Image: img}
+	layers, err := img.Layers()
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.platform(img, layers)
+	if err != nil {
+		return nil, err
+	}
+	var ms []*manifest.Module
+	for i := range s.manifest.Modules {
+		if s.manifest.Modules[i].Platform == img.Platform {
+			ms = append(ms, &s.manifest.Modules[i])
+		}
+	}
+	if len(ms) == 0 {
+		return out, nil
+	}
+	now, err := s.find(ctx, out, layers, lowest(p, ms), ms)
+	if err != nil {
+		return nil, err
+	}
+	out.modules, err = s.gate.all(ctx, ms, now)
+	return out, err
+}
+
+// platform is what kmods.json says of img; it must be the image that was extracted.
+func (s *inspector) platform(img source.Image, layers []v1.Layer) (*manifest.Platform, error) {
+	for i := range s.manifest.Platforms {
+		p := &s.manifest.Platforms[i]
+		if p.Platform != img.Platform {
+			continue
+		}
+		digests := make([]string, len(layers))
+		for n, l := range layers {
+			h, err := l.Digest()
+			if err != nil {
+				return nil, err
+			}
+			digests[n] = h.String()
+		}
+		if p.Digest != img.Descriptor.Digest.String() || !slices.Equal(p.Layers, digests) {
+			return nil, fault.New(fault.Input, "platform %s: kmods.json describes another image", p.Platform).Hint(extractAgain)
+		}
+		return p, nil
+	}
+	return nil, fault.New(fault.Input, "platform %s is not in the kmods folder", img.Platform).
+		Hint("run extract-kmods with --platform %s too, or repack-image with --platform for what was extracted", img.Platform)
+}
+
+// lowest is the first layer to be read.
+func lowest(p *manifest.Platform, ms []*manifest.Module) int {
+	low := len(p.Layers)
+	at := func(digest string) {
+		if n := slices.Index(p.Layers, digest); n >= 0 && n < low {
+			low = n
+		}
+	}
+	for _, m := range ms {
+		at(m.Layer)
+	}
+	for _, c := range p.Shadowed {
+		at(c.Layer)
+	}
+	return low
+}
+
+// find gives the copy in the image of each of ms. Where one is not found in the
+// upper layers, a link further down may be why, so all are read then.
+func (s *inspector) find(ctx context.Context, out *inspected, layers []v1.Layer, low int, ms []*manifest.Module) ([]module, error) {
+	for {
+		var err error
+		if out.view, err = newView(ctx, layers, low, s.certPath, s.meter); err != nil {
+			return nil, err
+		}
+		all, err := out.view.modules(ctx)
+		if err != nil {
+			return nil, err
+		}
+		now, missing := match(ms, all)
+		switch {
+		case missing == "":
+			s.leftovers(out.Platform, ms, all)
+			return now, nil
+		case low == 0:
+			return nil, fault.New(fault.Input, "module %s (%s) is not in the source", missing, out.Platform).Hint(extractAgain)
+		}
+		low = 0
+	}
+}
+
+// match pairs modules by path; missing is one that has no pair.
+func match(ms []*manifest.Module, all []module) (now []module, missing string) {
+	byPath := map[string]module{}
+	for _, m := range all {
+		byPath[m.Path] = m
+	}
+	for _, m := range ms {
+		n, ok := byPath[m.Path]
+		if !ok {
+			return nil, m.Path
+		}
+		now = append(now, n)
+	}
+	return now, ""
+}
+
+// leftovers tells of live modules that nobody has signed and that the kmods
+// folder leaves out, maybe on purpose.
+func (s *inspector) leftovers(platform string, ms []*manifest.Module, all []module) {
+	known := map[string]bool{}
+	for _, m := range ms {
+		known[m.Path] = true
+	}
+	var left []string
+	for _, m := range all {
+		if !known[m.Path] && m.sigs == 0 {
+			left = append(left, m.Path)
+		}
+	}
+	s.leftover(platform, left)
+}
+
+// leftover names at most a few.
+func (s *inspector) leftover(platform string, left []string) {
+	const few = 5
+	if n := len(left); n > few {
+		s.warn("%s: %d modules stay unsigned, they are not in the kmods folder: %s, ...", platform, n, strings.Join(left[:few], ", "))
+	} else if n > 0 {
+		s.warn("%s: unsigned and not in the kmods folder: %s", platform, strings.Join(left, ", "))
+	}
+}

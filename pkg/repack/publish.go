@@ -1,0 +1,83 @@
+package repack
+
+import (
+	"context"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/source"
+)
+
+// digest of what is to be published.
+func (o *outcome) digest() (v1.Hash, error) {
+	if o.idx != nil {
+		return o.idx.Digest()
+	}
+	return o.img.Digest()
+}
+
+// publish puts out where DST says, unless it is there already.
+func (j *job) publish(ctx context.Context, out *outcome) (*Result, error) {
+	res := &Result{
+		Manifest: j.manifest, URL: j.url(), Signed: out.signed, AddedBytes: out.added,
+		Signer: strings.Join(out.signers.names, ", "), Fingerprint: strings.Join(out.signers.prints, ", "),
+	}
+	if j.to.Kind == source.Dir {
+		return res, j.unpack(ctx, out, res)
+	}
+	h, err := out.digest()
+	if err != nil {
+		return nil, err
+	}
+	res.Digest = h.String()
+	o := j.Images
+	if j.Progress != nil {
+		o.Progress = func(done, total int64) { j.Progress("push", done, total) }
+	}
+	d, err := source.Create(ctx, j.to, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.CheckTags(j.AlsoTags); err != nil {
+		return nil, err
+	}
+	there, ok, err := d.Digest(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if res.Pushed = !ok || there != h; res.Pushed {
+		if err := j.put(ctx, d, out, h); err != nil {
+			return nil, err
+		}
+	}
+	return res, d.Tag(ctx, h, j.AlsoTags)
+}
+
+// put writes and reads back.
+func (j *job) put(ctx context.Context, d *source.Destination, out *outcome, h v1.Hash) error {
+	if err := d.Put(ctx, out.img, out.idx); err != nil {
+		return err
+	}
+	if j.to.Kind == source.DockerArchive {
+		return nil // has no digest of its own
+	}
+	there, _, err := d.Digest(ctx)
+	if err != nil {
+		return err
+	}
+	if there != h {
+		return fault.New(fault.Registry, "destination %s holds %s, written was %s", j.to, there, h).
+			Hint("does another job write the same tag?")
+	}
+	return nil
+}
+
+// url is DST as its results name it: a registry's without the transport.
+func (j *job) url() string {
+	if j.to.Kind == source.Docker {
+		return j.to.Name
+	}
+	return j.to.String()
+}

@@ -1,0 +1,200 @@
+package repack
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"path"
+	"runtime"
+	"strings"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kmodseal/kmodseal/pkg/imagefs"
+	"github.com/kmodseal/kmodseal/pkg/kmod"
+	"github.com/kmodseal/kmodseal/pkg/modsig"
+)
+
+// original is what the source's own bytes say of a file: nothing in it comes
+// from the kmods folder.
+type original struct {
+	header *tar.Header
+	stored string // sha256 of the file, hex
+	plain  string // of the same decompressed
+	bare   string // of that without any signature
+	sigs   int
+	codec  kmod.Codec
+	err    error // why it cannot be decompressed; nil: it can
+}
+
+func newOriginal(h *tar.Header, stored []byte) *original {
+	o := &original{header: h, stored: sum(stored)}
+	plain, codec, err := kmod.Decode(stored, 0)
+	if err != nil {
+		o.err = err
+		return o
+	}
+	o.codec, o.plain = codec, sum(plain)
+	var bare []byte
+	bare, o.sigs = modsig.Strip(plain)
+	o.bare = sum(bare)
+	return o
+}
+
+func sum(b []byte) string {
+	s := sha256.Sum256(b)
+	return hex.EncodeToString(s[:])
+}
+
+// view is what the layers of an image from lowest on add up to. Layers below
+// hold no module, so they cannot change which copy of one wins.
+type view struct {
+	layers []v1.Layer // all of the image's
+	lowest int        // the first that was read
+	codecs []kmod.Codec
+	read   []imagefs.Layer // layers[lowest:]
+	facts  []map[string]*original
+	tree   *imagefs.Tree
+	meter  *meter
+}
+
+// newView reads layers[lowest:] once each, in parallel.
+func newView(ctx context.Context, layers []v1.Layer, lowest int, extra string, m *meter) (*view, error) {
+	v := &view{
+		layers: layers, lowest: lowest, meter: m,
+		codecs: make([]kmod.Codec, len(layers)),
+		read:   make([]imagefs.Layer, len(layers)-lowest),
+		facts:  make([]map[string]*original, len(layers)),
+	}
+	want := func(p string) bool { return isModule(p) || p == extra }
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for n := lowest; n < len(layers); n++ {
+		g.Go(func() error { return v.scan(gctx, n, want) })
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	var err error
+	v.tree, err = imagefs.Flatten(v.read)
+	return v, err
+}
+
+func isModule(p string) bool { return kmod.IsName(path.Base(p)) }
+
+// scan reads layer n and keeps the facts on the files that want says yes to.
+// The last of several entries of one path is the one that counts.
+func (v *view) scan(ctx context.Context, n int, want func(string) bool) error {
+	digest, err := v.layers[n].Digest()
+	if err != nil {
+		return err
+	}
+	l := &sniffed{Layer: v.layers[n], meter: v.meter}
+	if size, err := l.Size(); err == nil {
+		v.meter.add(0, size)
+	}
+	r, err := imagefs.Blob(ctx, l)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if v.facts[n] == nil {
+		v.facts[n] = map[string]*original{}
+	}
+	entries, err := imagefs.Scan(ctx, r, imagefs.Limits{}, want, func(h *tar.Header, p string, r io.Reader) error {
+		data, err := io.ReadAll(r)
+		if err == nil {
+			v.facts[n][p] = newOriginal(h, data)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read layer %s: %w", digest, err)
+	}
+	v.read[n-v.lowest] = imagefs.Layer{Digest: digest, Entries: entries}
+	v.codecs[n] = l.codec()
+	return nil
+}
+
+// modules are the live files with the name of a module, with their facts.
+func (v *view) modules(ctx context.Context) ([]module, error) {
+	files, err := v.tree.Files(isModule)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]module, 0, len(files))
+	for _, f := range files {
+		n := f.Layer + v.lowest
+		if v.facts[n][f.Entry.Path] == nil {
+			// A hard link made a module of a file of another name.
+			err := v.scan(ctx, n, func(p string) bool { return p == f.Entry.Path })
+			if err != nil {
+				return nil, err
+			}
+		}
+		o := v.facts[n][f.Entry.Path]
+		if o == nil {
+			return nil, fmt.Errorf("read %q: not found again in its layer", f.Path)
+		}
+		out = append(out, module{File: f, layer: n, digest: v.read[f.Layer].Digest.String(), original: o})
+	}
+	return out, nil
+}
+
+// module is a live module of the source.
+type module struct {
+	imagefs.File
+	layer  int // index into the image's layers
+	digest string
+	*original
+}
+
+// sniffed remembers how a layer is stored, which its media type may get wrong.
+type sniffed struct {
+	v1.Layer
+	meter *meter
+	mu    sync.Mutex
+	head  []byte
+}
+
+// Compressed is the layer's, with the first bytes noted.
+func (s *sniffed) Compressed() (io.ReadCloser, error) {
+	rc, err := s.Layer.Compressed()
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.TeeReader(metered{rc, s.meter}, (*head)(s)), rc}, nil
+}
+
+func (s *sniffed) codec() kmod.Codec {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := kmod.Sniff(s.head); c != kmod.None {
+		return c
+	}
+	// A frame to be skipped may come first (RFC 8878 section 3.1.2).
+	if mt, err := s.MediaType(); err == nil && strings.HasSuffix(string(mt), "zstd") {
+		return kmod.Zstd
+	}
+	return kmod.None
+}
+
+type head sniffed
+
+func (h *head) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if room := 8 - len(h.head); room > 0 {
+		h.head = append(h.head, bytes.Clone(p[:min(room, len(p))])...)
+	}
+	return len(p), nil
+}
