@@ -1,21 +1,36 @@
 // Package modsig reads, makes and checks the signature that the kernel looks
 // for behind a module.
+//
+// A signed module is, from its first byte to its last (kernel:
+// include/linux/module_signature.h, kernel/module/signing.c):
+//
+//	ELF file            what is signed, earlier signatures included
+//	PKCS#7 message      DER, Trailer.SigLen bytes, no padding before it
+//	Trailer             12 bytes
+//	Marker              28 bytes, the newline included
 package modsig
 
 import (
-	"crypto"
-	"crypto/x509"
+	"bytes"
+	"encoding/binary"
 	"errors"
-	"math/big"
+	"fmt"
 )
 
 // Marker ends every signed module (kernel: include/linux/module_signature.h).
 const Marker = "~Module signature appended~\n"
 
-// What Split and Parse refuse.
+// What Split, Parse and Check refuse, each with the kernel's errno for it.
 var (
-	ErrUnsigned  = errors.New("no signature")
-	ErrMalformed = errors.New("malformed signature")
+	ErrUnsigned    = errors.New("no signature")                   // ENODATA
+	ErrMalformed   = errors.New("malformed signature")            // EBADMSG, EINVAL
+	ErrUnsupported = errors.New("unsupported signature")          // ENOPKG
+	ErrRejected    = errors.New("signature does not fit content") // EKEYREJECTED
+)
+
+const (
+	trailerLen = 12
+	idPKCS7    = 2 // PKEY_ID_PKCS7
 )
 
 // Trailer is struct module_signature: the 12 bytes before the marker.
@@ -23,6 +38,21 @@ type Trailer struct {
 	Algo, Hash, IDType, SignerLen, KeyIDLen byte
 	Pad                                     [3]byte
 	SigLen                                  uint32 // big endian on every architecture
+}
+
+// Check refuses what mod_check_sig of the kernel refuses besides the length:
+// ErrUnsupported for an id type other than PKCS#7, ErrMalformed for any other
+// field that is not zero.
+func (t Trailer) Check() error {
+	if t.IDType != idPKCS7 {
+		return fmt.Errorf("%w: id type %d, not PKCS#7 (%d)", ErrUnsupported, t.IDType, idPKCS7)
+	}
+	rest := t
+	rest.IDType, rest.SigLen = 0, 0
+	if rest != (Trailer{}) {
+		return fmt.Errorf("%w: trailer has values where the kernel wants zeros", ErrMalformed)
+	}
+	return nil
 }
 
 // Appended is a module cut at its outermost signature; the slices point into the input.
@@ -33,62 +63,61 @@ type Appended struct {
 }
 
 // Split cuts module at its outermost signature. ErrUnsigned where the marker
-// is not at the very end, ErrMalformed where the trailer does not fit.
-func Split(module []byte) (Appended, error) { panic("stub") }
-
-// Strip takes every trailing signature off and says how many there were.
-func Strip(module []byte) (body []byte, n int) { panic("stub") }
-
-// Append puts a PKCS#7 message, the trailer and the marker behind body.
-func Append(body, pkcs7 []byte) []byte { panic("stub") }
-
-// Signature is a parsed PKCS#7 SignedData.
-type Signature struct {
-	Version      int
-	Signers      []Signer
-	Certificates []*x509.Certificate // embedded ones that parse
-	Attached     bool                // has content of its own
+// is not at the very end or nothing is before it, ErrMalformed where the
+// trailer or the length in it does not fit. It does not look at the trailer's
+// other fields: see Trailer.Check.
+func Split(module []byte) (Appended, error) {
+	rest, ok := bytes.CutSuffix(module, []byte(Marker))
+	if !ok || len(rest) == 0 { // the kernel wants more than the marker
+		return Appended{}, ErrUnsigned
+	}
+	if len(rest) <= trailerLen {
+		return Appended{}, fmt.Errorf("%w: %d bytes before the marker", ErrMalformed, len(rest))
+	}
+	cut := len(rest) - trailerLen
+	t := readTrailer(rest[cut:])
+	if uint64(t.SigLen) >= uint64(cut) { // equal too: there would be no module
+		return Appended{}, fmt.Errorf("%w: length %d, but only %d bytes before the trailer", ErrMalformed, t.SigLen, cut)
+	}
+	end := cut - int(t.SigLen)
+	return Appended{Body: rest[:end:end], PKCS7: rest[end:cut:cut], Trailer: t}, nil
 }
 
-// Signer is one SignerInfo.
-type Signer struct {
-	Version      int
-	RawIssuer    []byte      // nil with a key id
-	Serial       *big.Int    // nil with a key id
-	KeyID        []byte      // nil with issuer and serial
-	Hash         crypto.Hash // 0 where the kernel knows no such digest
-	HashOID      string
-	SignatureOID string
-	SignedAttrs  bool
-	Value        []byte
+// Strip takes every trailing signature off and says how many there were. It
+// stops at a marker whose trailer does not fit, which Split then refuses.
+func Strip(module []byte) (body []byte, n int) {
+	for {
+		a, err := Split(module)
+		if err != nil {
+			return module, n
+		}
+		module = a.Body
+		n++
+	}
 }
 
-// Parse reads a PKCS#7 message.
-func Parse(der []byte) (*Signature, error) { panic("stub") }
-
-// SignerID says how the signature names its certificate.
-type SignerID int
-
-// The two forms of RFC 5652 section 5.3.
-const (
-	IssuerSerial SignerID = iota // SignedData version 1
-	SubjectKeyID                 // version 3, sign-file -k
-)
-
-// Options of Sign; the zero value is what sign-file does with sha256.
-type Options struct {
-	Hash  crypto.Hash // 0: SHA256
-	ID    SignerID
-	Embed []*x509.Certificate // certificates to carry in the message
+// Append puts a PKCS#7 message, the trailer and the marker behind body, in a
+// new slice.
+func Append(body, pkcs7 []byte) []byte {
+	out := make([]byte, 0, len(body)+len(pkcs7)+trailerLen+len(Marker))
+	out = append(out, body...)
+	return append(out, Tail(pkcs7)...)
 }
 
-// Sign makes the PKCS#7 message over a module's digest.
-func Sign(digest []byte, key crypto.Signer, cert *x509.Certificate, o Options) ([]byte, error) {
-	panic("stub")
+// Tail is what Append puts behind a module: the message, the trailer and the
+// marker. It serves those who write the module themselves.
+func Tail(pkcs7 []byte) []byte {
+	out := make([]byte, 0, len(pkcs7)+trailerLen+len(Marker))
+	out = append(out, pkcs7...)
+	out = append(out, 0, 0, idPKCS7, 0, 0, 0, 0, 0)
+	out = binary.BigEndian.AppendUint32(out, uint32(len(pkcs7))) //nolint:gosec // a message is a few kilobytes
+	return append(out, Marker...)
 }
 
-// Check verifies s over body with cert's key, whatever cert's dates and uses.
-func (s *Signer) Check(body []byte, cert *x509.Certificate) error { panic("stub") }
-
-// Names reports whether s names cert as its signer (raw issuer and serial, or key id).
-func (s *Signer) Names(cert *x509.Certificate) bool { panic("stub") }
+func readTrailer(b []byte) Trailer {
+	return Trailer{
+		Algo: b[0], Hash: b[1], IDType: b[2], SignerLen: b[3], KeyIDLen: b[4],
+		Pad:    [3]byte(b[5:8]),
+		SigLen: binary.BigEndian.Uint32(b[8:12]),
+	}
+}
