@@ -84,7 +84,7 @@ func (t *archiveTarget) tag(ctx context.Context, digest v1.Hash, tags []string) 
 
 // write fills a temporary file beside the archive and renames it.
 func (t *archiveTarget) write(ctx context.Context, o object, tags []string) (err error) {
-	temp := filepath.Join(filepath.Dir(t.ref.Name), ".kmodseal-"+rand.Text())
+	temp := filepath.Join(filepath.Dir(t.ref.Name), tempPrefix+rand.Text())
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644) //nolint:gosec // an image is no secret
 	if err != nil {
 		return fmt.Errorf("write %s: %w", t.ref, err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -23,6 +24,9 @@ import (
 // layoutVersion is the content of the file oci-layout (OCI image-spec
 // image-layout.md).
 const layoutVersion = `{"imageLayoutVersion":"1.0.0"}`
+
+// tempPrefix begins the name of every temporary file.
+const tempPrefix = ".kmodseal-"
 
 // layoutTarget is a tag of an OCI layout, or its one image without tag.
 type layoutTarget struct {
@@ -45,7 +49,11 @@ func checkLayoutTarget(r Ref) error {
 	if err != nil {
 		return fault.New(fault.Usage, "destination %s: %w", r, err)
 	}
-	if len(entries) > 0 && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == "index.json" }) {
+	// A parallel job may have just begun, before there is an index.json.
+	ours := func(e os.DirEntry) bool {
+		return e.Name() == "index.json" || e.Name() == "oci-layout" || strings.HasPrefix(e.Name(), tempPrefix)
+	}
+	if len(entries) > 0 && !slices.ContainsFunc(entries, ours) {
 		return fault.New(fault.Usage, "destination %s is a folder with other content", r).Hint("name a new or empty folder, or an OCI layout")
 	}
 	return checkWritable(r, r.Name)
@@ -172,6 +180,11 @@ func (w *layoutWriter) open(dir string) error {
 	if err := unix.Flock(int(w.lock.Fd()), unix.LOCK_EX); err != nil {
 		return fmt.Errorf("lock: %w", err)
 	}
+	if _, err := w.root.Stat("oci-layout"); err != nil {
+		if err := w.file("oci-layout", func(f io.Writer) error { return writeString(f, layoutVersion) }); err != nil {
+			return err
+		}
+	}
 	for _, sub := range []string{"blobs", "blobs/sha256"} {
 		switch err := w.root.Mkdir(sub, 0o755); {
 		case err == nil:
@@ -180,10 +193,7 @@ func (w *layoutWriter) open(dir string) error {
 			return err
 		}
 	}
-	if _, err := w.root.Stat("oci-layout"); err == nil {
-		return nil
-	}
-	return w.file("oci-layout", func(f io.Writer) error { return writeString(f, layoutVersion) })
+	return nil
 }
 
 func writeString(w io.Writer, s string) error {
@@ -211,7 +221,7 @@ func (w *layoutWriter) mkdirs(dir string) error {
 // file makes name with what fill writes, by temporary file and rename.
 func (w *layoutWriter) file(name string, fill func(io.Writer) error) error {
 	_, missing := w.root.Stat(name)
-	temp := filepath.Dir(name) + "/.kmodseal-" + rand.Text()
+	temp := filepath.Dir(name) + "/" + tempPrefix + rand.Text()
 	f, err := w.root.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err

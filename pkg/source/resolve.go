@@ -35,18 +35,17 @@ func resolve(ctx context.Context, s store, desc v1.Descriptor, raw []byte, o Opt
 	}
 	r := &resolver{ctx: ctx, store: s, filter: filter, out: out}
 	out.Digest = desc.Digest
+	if !desc.MediaType.IsIndex() && !desc.MediaType.IsImage() {
+		return refuseType(s, desc)
+	}
 	if err := checkKind(ctx, s, desc, raw); err != nil {
 		return err
 	}
-	switch {
-	case desc.MediaType.IsIndex():
-		err = r.index(desc, raw)
-	case desc.MediaType.IsImage():
-		err = r.single(desc, raw)
-	default:
-		err = refuseType(s, desc)
+	collect := r.single
+	if desc.MediaType.IsIndex() {
+		collect = r.index
 	}
-	if err != nil {
+	if err := collect(desc, raw); err != nil {
 		return err
 	}
 	for _, d := range out.Dropped {

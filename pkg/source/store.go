@@ -141,6 +141,7 @@ func (c *checked) Read(p []byte) (int, error) {
 		c.sum.Write(p[:n])
 	}
 	switch {
+	case err != nil && err != io.EOF:
 	case c.n > c.desc.Size:
 		err = fmt.Errorf("longer than the %d bytes its manifest says", c.desc.Size)
 	case err == io.EOF:

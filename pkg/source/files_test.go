@@ -1,0 +1,507 @@
+package source
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+)
+
+// tree lists every file below dir with its content.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(p)
+		out[strings.TrimPrefix(p, dir+"/")] = string(b)
+		return err
+	}))
+	return out
+}
+
+func TestLayoutTags(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	one, two := testImage(t, types.OCIManifestSchema1, "linux", "amd64"), testImage(t, types.OCIManifestSchema1, "linux", "arm64")
+	mustPut(t, "oci:"+dir+":one", one, nil)
+	mustPut(t, "oci:"+dir+":two", two, nil)
+	mustPut(t, "oci:"+dir+":one", two, nil)
+	index := readIndex(t, dir)
+	require.Len(t, index.Manifests, 2, "replaced, not listed twice")
+	assert.Equal(t, "one", index.Manifests[0].Annotations[refName], "in place")
+	assert.Equal(t, digestOf(t, two), index.Manifests[0].Digest)
+
+	mustPut(t, "oci:"+dir+":one", one, nil)
+	_, err := openWith(t, "oci:"+dir, Options{})
+	require.Error(t, err)
+	assert.Equal(t, fault.Usage, fault.ClassOf(err))
+	assert.Contains(t, fault.HintsOf(err)[0], "oci:"+dir+":one, oci:"+dir+":two")
+	_, err = openWith(t, "oci:"+dir+":three", Options{})
+	assert.Equal(t, fault.Input, fault.ClassOf(err))
+	assert.Contains(t, strings.Join(fault.HintsOf(err), ""), "oci:"+dir+":one")
+	src := mustOpen(t, "oci:"+dir+"@"+digestOf(t, two).String())
+	assert.Equal(t, "linux/arm64", src.Images[0].Platform)
+	assert.Equal(t, src.Digest, mustOpen(t, src.Pinned).Digest)
+
+	d, err := Create(ctx, mustParse(t, "oci:"+dir+":two"), testOptions())
+	require.NoError(t, err)
+	require.NoError(t, d.Tag(ctx, digestOf(t, two), []string{"latest", "one"}))
+	for _, tag := range []string{"one", "two", "latest"} {
+		assert.Equal(t, digestOf(t, two), mustOpen(t, "oci:"+dir+":"+tag).Digest)
+	}
+	require.Len(t, readIndex(t, dir).Manifests, 3)
+	err = d.Tag(ctx, v1.Hash{Algorithm: "sha256", Hex: testHex()}, []string{"x"})
+	assert.Equal(t, fault.Input, fault.ClassOf(err))
+	h, ok, err := d.Digest(ctx)
+	require.NoError(t, err)
+	assert.True(t, ok)
+	assert.Equal(t, digestOf(t, two), h)
+}
+
+func readIndex(t *testing.T, dir string) v1.IndexManifest {
+	t.Helper()
+	b, err := os.ReadFile(dir + "/index.json")
+	require.NoError(t, err)
+	var index v1.IndexManifest
+	require.NoError(t, json.Unmarshal(b, &index))
+	return index
+}
+
+func TestParallelWritersKeepEveryTag(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var g errgroup.Group
+	img := testImage(t, types.OCIManifestSchema1, "linux", "amd64")
+	for _, tag := range []string{"a", "b", "c", "d", "e", "f"} {
+		r := mustParse(t, "oci:"+dir+":"+tag)
+		g.Go(func() error {
+			d, err := Create(context.Background(), r, Options{})
+			if err != nil {
+				return err
+			}
+			return d.Put(context.Background(), img, nil)
+		})
+	}
+	require.NoError(t, g.Wait())
+	assert.Len(t, readIndex(t, dir).Manifests, 6)
+}
+
+func TestWrittenFilesAreDeterministic(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for _, kind := range []Kind{OCI, OCIArchive, DockerArchive} {
+		var files []map[string]string
+		for range 2 {
+			dir := t.TempDir()
+			ref := mustParse(t, places(&recorder{}, dir, "x")[kind])
+			d, err := Create(ctx, ref, Options{})
+			require.NoError(t, err)
+			img := testImage(t, types.OCIManifestSchema1, "linux", "amd64")
+			require.NoError(t, d.Put(ctx, img, nil))
+			require.NoError(t, d.Tag(ctx, digestOf(t, img), []string{"z", "y"}))
+			files = append(files, tree(t, dir))
+		}
+		assert.Equal(t, files[0], files[1], kind)
+	}
+}
+
+func TestDockerArchiveTags(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	file := t.TempDir() + "/a.tar"
+	img := testImage(t, types.DockerManifestSchema2, "linux", "amd64")
+	d, err := Create(ctx, mustParse(t, "docker-archive:"+file+":driver"), Options{})
+	require.NoError(t, err)
+	require.NoError(t, d.Put(ctx, img, nil))
+	require.NoError(t, d.Tag(ctx, digestOf(t, img), []string{"6.12", "6.12"}))
+	for _, ref := range []string{"", ":driver", ":driver:latest", ":docker.io/library/driver:6.12"} {
+		assert.Equal(t, digestOf(t, img), mustOpen(t, "docker-archive:"+file+ref).Digest, ref)
+	}
+	_, err = openWith(t, "docker-archive:"+file+":driver:2", Options{})
+	assert.Equal(t, fault.Input, fault.ClassOf(err))
+	assert.Contains(t, strings.Join(fault.HintsOf(err), ""), "docker-archive:"+file+":driver:6.12")
+
+	plain, err := Create(ctx, mustParse(t, "docker-archive:"+file), Options{})
+	require.NoError(t, err)
+	assert.Equal(t, fault.Usage, fault.ClassOf(plain.CheckTags([]string{"x"})))
+	err = plain.Put(ctx, nil, testIndex(t))
+	assert.Equal(t, fault.Usage, fault.ClassOf(err))
+	assert.Contains(t, strings.Join(fault.HintsOf(err), ""), "--platform")
+	assert.Equal(t, digestOf(t, img), mustOpen(t, "docker-archive:"+file).Digest, "the old archive stays")
+	amd := testImage(t, types.OCIManifestSchema1, "linux", "amd64")
+	require.NoError(t, plain.Put(ctx, nil, indexOf(platformed(amd, "linux", "amd64", ""), attestation(t, amd))))
+	assert.Equal(t, layersOf(t, amd), layersOf(t, mustOpen(t, "docker-archive:"+file).Images[0]))
+}
+
+// docker save before 25 wrote inflated layers in folders, and links for doubles.
+func TestDockerSaveFormat(t *testing.T) {
+	t.Parallel()
+	a, b := tarOf(t, "a.ko", "module"), tarOf(t, "b", "other")
+	sum := func(x []byte) string { h, _, _ := v1.SHA256(bytes.NewReader(x)); return h.String() }
+	config := func(n ...string) string {
+		return `{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":["` + strings.Join(n, `","`) + `"]}}`
+	}
+	whole := []tarFile{
+		{name: "l1/layer.tar", body: string(a)},
+		{name: "l2/layer.tar", body: string(b)},
+		{name: "l3/layer.tar", link: "../l1/layer.tar"},
+		{name: "c.json", body: config(sum(a), sum(b), sum(a))},
+		{name: "manifest.json", body: `[{"Config":"c.json","RepoTags":["d:1"],"Layers":["l1/layer.tar","l2/layer.tar","l3/layer.tar"]}]`},
+	}
+	src := mustOpen(t, "docker-archive:"+writeTar(t, whole))
+	assert.Equal(t, []string{sum(a), sum(b), sum(a)}, layersOf(t, src.Images[0]))
+	mt, err := must(src.Images[0].Layers())(t)[0].MediaType()
+	require.NoError(t, err)
+	assert.Equal(t, types.DockerUncompressedLayer, mt)
+
+	change := func(name, body string) []tarFile {
+		var out []tarFile
+		for _, f := range whole {
+			if f.name == name {
+				f.body = body
+			}
+			if f.body != "" || f.link != "" {
+				out = append(out, f)
+			}
+		}
+		return out
+	}
+	for label, c := range map[string]struct {
+		files []tarFile
+		text  string
+	}{
+		"no manifest":    {change("manifest.json", ""), "no member manifest.json"},
+		"no config":      {change("c.json", ""), "no member c.json"},
+		"no layer":       {change("l2/layer.tar", ""), "no member l2/layer.tar"},
+		"dangling link":  {change("l1/layer.tar", ""), "no member"},
+		"bad manifest":   {change("manifest.json", "{"), "manifest.json"},
+		"empty manifest": {change("manifest.json", "[]"), "is empty"},
+		"fewer diff ids": {change("c.json", config(sum(a))), "3 layers, but 1"},
+		"bad config":     {change("c.json", "["), "c.json"},
+		"link loop":      {append(change("l2/layer.tar", ""), tarFile{name: "l2/layer.tar", link: "layer.tar"}), "too many links"},
+		"unnamed two":    {change("manifest.json", `[{"Config":"c.json","RepoTags":["d:1"]},{"Config":"c.json","RepoTags":["d:2"]}]`), "holds 2 images"},
+	} {
+		_, err := openWith(t, "docker-archive:"+writeTar(t, c.files), Options{})
+		require.Error(t, err, label)
+		assert.NotEqual(t, fault.Internal, fault.ClassOf(err), label)
+		if label != "bad config" {
+			assert.Contains(t, err.Error(), c.text, label)
+		}
+	}
+	bad := mustOpen(t, "docker-archive:"+writeTar(t, change("l2/layer.tar", string(tarOf(t, "b", "OTHER")))))
+	err = readLayers(bad.Images[0])
+	assert.Equal(t, fault.Input, fault.ClassOf(err))
+	assert.ErrorContains(t, err, "read layer "+sum(b))
+}
+
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		require.NoError(t, err)
+		return v
+	}
+}
+
+type tarFile struct{ name, body, link string }
+
+func writeTar(t *testing.T, files []tarFile) string {
+	t.Helper()
+	var b bytes.Buffer
+	tw := tar.NewWriter(&b)
+	for _, f := range files {
+		h := &tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.body))}
+		if f.link != "" {
+			h.Typeflag, h.Linkname = tar.TypeSymlink, f.link
+		}
+		require.NoError(t, tw.WriteHeader(h))
+		_, err := io.WriteString(tw, f.body)
+		require.NoError(t, err)
+	}
+	require.NoError(t, tw.Close())
+	return writeBytes(t, b.Bytes())
+}
+
+func writeBytes(t *testing.T, b []byte) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "archive.tar")
+	require.NoError(t, os.WriteFile(file, b, 0o600))
+	return file
+}
+
+func readLayers(img v1.Image) error {
+	layers, err := img.Layers()
+	if err != nil {
+		return err
+	}
+	for _, l := range layers {
+		rc, err := l.Compressed()
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, rc)
+		rc.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestDamagedLayoutsAndArchives(t *testing.T) {
+	t.Parallel()
+	img := testImage(t, types.OCIManifestSchema1, "linux", "amd64")
+	layer := digestOf(t, must(img.Layers())(t)[1])
+	path := "blobs/sha256/" + layer.Hex
+	manifest := "blobs/sha256/" + digestOf(t, img).Hex
+	for label, c := range map[string]struct {
+		damage func(dir string) error
+		text   string
+		opens  bool
+	}{
+		"layer cut":       {func(d string) error { return os.Truncate(d+"/"+path, 20) }, "read layer " + layer.String(), true},
+		"layer changed":   {func(d string) error { return flip(d + "/" + path) }, "digest mismatch", true},
+		"layer longer":    {func(d string) error { return addByte(d + "/" + path) }, "longer than", true},
+		"layer gone":      {func(d string) error { return os.Remove(d + "/" + path) }, "read layer " + layer.String(), true},
+		"manifest cut":    {func(d string) error { return os.Truncate(d+"/"+manifest, 20) }, "truncated", false},
+		"manifest flip":   {func(d string) error { return flip(d + "/" + manifest) }, "read manifest", false},
+		"index.json gone": {func(d string) error { return os.Remove(d + "/index.json") }, "index.json", false},
+		"index.json bad":  {func(d string) error { return os.WriteFile(d+"/index.json", []byte("{"), 0o600) }, "index.json", false},
+		"no image":        {func(d string) error { return os.WriteFile(d+"/index.json", []byte("{}"), 0o600) }, "is empty", false},
+		"bad digest": {func(d string) error {
+			return os.WriteFile(d+"/index.json", []byte(`{"manifests":[{"digest":"sha256:../../x","size":1}]}`), 0o600)
+		}, "index.json", false},
+	} {
+		dir := t.TempDir() + "/layout"
+		mustPut(t, "oci:"+dir, img, nil)
+		require.NoError(t, c.damage(dir), label)
+		for _, ref := range []string{"oci:" + dir, "oci-archive:" + tarDir(t, dir)} {
+			src, err := openWith(t, ref, Options{})
+			if c.opens {
+				require.NoError(t, err, label)
+				err = readLayers(src.Images[0])
+			}
+			require.Error(t, err, label)
+			assert.Equal(t, fault.Input, fault.ClassOf(err), "%s: %v", label, err)
+			assert.Contains(t, err.Error(), c.text, label)
+		}
+	}
+}
+
+func flip(file string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	b[len(b)/2] ^= 1
+	return os.WriteFile(file, b, 0o600)
+}
+
+func addByte(file string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(b, 0), 0o600)
+}
+
+func tarDir(t *testing.T, dir string) string {
+	t.Helper()
+	var files []tarFile
+	for name, body := range tree(t, dir) {
+		files = append(files, tarFile{name: "./" + name, body: body})
+	}
+	return writeTar(t, files)
+}
+
+func TestLayoutLinksStayInside(t *testing.T) {
+	t.Parallel()
+	img := testImage(t, types.OCIManifestSchema1, "linux", "amd64")
+	dir := t.TempDir() + "/layout"
+	mustPut(t, "oci:"+dir, img, nil)
+	layer := dir + "/blobs/sha256/" + digestOf(t, must(img.Layers())(t)[0]).Hex
+	outside := t.TempDir() + "/outside"
+	require.NoError(t, os.Rename(layer, outside))
+	require.NoError(t, os.Symlink(outside, layer))
+	err := readLayers(mustOpen(t, "oci:"+dir).Images[0])
+	assert.Equal(t, fault.Input, fault.ClassOf(err))
+	assert.ErrorContains(t, err, "escapes")
+}
+
+func TestOpenRefusesFiles(t *testing.T) {
+	t.Parallel()
+	dir, emptyDir := t.TempDir(), t.TempDir()
+	file := filepath.Join(dir, "f")
+	require.NoError(t, os.WriteFile(file, []byte("hello"), 0o600))
+	ociTar, dockerTar := dir+"/oci.tar", dir+"/docker.tar"
+	img := testImage(t, types.OCIManifestSchema1, "linux", "amd64")
+	mustPut(t, "oci-archive:"+ociTar, img, nil)
+	mustPut(t, "docker-archive:"+dockerTar, img, nil)
+	whole, err := os.ReadFile(ociTar)
+	require.NoError(t, err)
+	var packed bytes.Buffer
+	zw := gzip.NewWriter(&packed)
+	_, _ = zw.Write(whole)
+	require.NoError(t, zw.Close())
+	for ref, c := range map[string]struct {
+		class      fault.Class
+		text, hint string
+	}{
+		"dir:" + dir + "/none":                         {fault.Usage, "no such file", ""},
+		"dir:" + file:                                  {fault.Usage, "is no folder", "docker-archive:"},
+		"dir:" + emptyDir:                              {fault.Input, "is empty", ""},
+		"oci:" + dir + "/none":                         {fault.Usage, "no such file", "oci-layout"},
+		"oci:" + file:                                  {fault.Usage, "not a directory", "oci-layout"},
+		"oci:" + emptyDir:                              {fault.Input, "index.json", "is " + emptyDir + " an OCI layout?"},
+		"oci-archive:" + dir + "/none":                 {fault.Usage, "no such file", ""},
+		"oci-archive:" + dir:                           {fault.Usage, "is a folder", "oci:" + dir},
+		"oci-archive:" + file:                          {fault.Input, "unexpected EOF", "whole tar file"},
+		"oci-archive:" + dockerTar:                     {fault.Input, "no member index.json", "docker-archive:" + dockerTar},
+		"docker-archive:" + ociTar:                     {fault.Input, "no member manifest.json", "oci-archive:" + ociTar},
+		"oci-archive:" + writeBytes(t, nil):            {fault.Input, "unexpected EOF", "whole tar file"},
+		"oci-archive:" + writeBytes(t, packed.Bytes()): {fault.Input, "is compressed", "gzip -d"},
+		"docker-archive:" + writeBytes(t, []byte("\xfd7zXZ\x00")): {fault.Input, "is compressed", "xz -d"},
+		"oci-archive:" + writeBytes(t, whole[:len(whole)/2]):      {fault.Input, "unexpected EOF", ""},
+		"oci-archive:/dev/null":                                   {fault.Usage, "no regular file", ""},
+	} {
+		_, err := openWith(t, ref, Options{})
+		require.Error(t, err, ref)
+		assert.Equal(t, c.class, fault.ClassOf(err), "%s: %v", ref, err)
+		assert.Contains(t, err.Error(), c.text, ref)
+		assert.Contains(t, strings.Join(fault.HintsOf(err), "\n"), c.hint, ref)
+	}
+	src := mustOpen(t, "dir:"+dir)
+	assert.Empty(t, src.Images)
+	assert.Equal(t, "dir:"+dir, src.Pinned)
+	assert.Zero(t, src.Digest)
+}
+
+func TestCreateRefuses(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "f")
+	require.NoError(t, os.WriteFile(file, []byte("hello"), 0o600))
+	for ref, text := range map[string]string{
+		"dir:" + dir:                                 "cannot hold an image",
+		"a/b@sha256:" + testHex():                    "is a digest",
+		"oci:" + dir + "/x@sha256:" + testHex():      "is a digest",
+		"oci:" + file:                                "is a file",
+		"oci:" + dir:                                 "other content",
+		"oci-archive:" + dir:                         "no regular file",
+		"docker-archive:/dev/null":                   "no regular file",
+		"oci-archive:" + dir + "/no/such/folder.tar": "is no folder",
+	} {
+		_, err := Create(context.Background(), mustParse(t, ref), Options{})
+		require.Error(t, err, ref)
+		assert.Equal(t, fault.Usage, fault.ClassOf(err), ref)
+		assert.Contains(t, err.Error(), text, ref)
+	}
+	if os.Geteuid() != 0 { // root may write anywhere
+		locked := filepath.Join(t.TempDir(), "locked")
+		require.NoError(t, os.Mkdir(locked, 0o555))
+		for _, ref := range []string{"oci:" + locked, "oci:" + locked + "/a/b", "oci-archive:" + locked + "/a.tar"} {
+			_, err := Create(context.Background(), mustParse(t, ref), Options{})
+			assert.ErrorContains(t, err, "is not writable", ref)
+		}
+	}
+	d, err := Create(context.Background(), mustParse(t, "oci:"+dir+"/new"), Options{})
+	require.NoError(t, err)
+	assert.NoDirExists(t, dir+"/new", "Create writes nothing")
+	_, ok, err := d.Digest(context.Background())
+	require.NoError(t, err)
+	assert.False(t, ok)
+	for _, tag := range []string{"", "a b", "a/b", "-x", ".x", "a:b", strings.Repeat("x", 129), "a\n"} {
+		assert.Equal(t, fault.Usage, fault.ClassOf(d.CheckTags([]string{tag})), "%q", tag)
+	}
+	require.NoError(t, d.CheckTags([]string{"6.12.27_deb12-amd64"}))
+	require.Error(t, d.Put(context.Background(), nil, nil))
+}
+
+// endless is a layer whose bytes stop with an error, or call stop half way.
+type broken struct {
+	v1.Layer
+	stop func() error
+}
+
+func (b broken) Compressed() (io.ReadCloser, error) {
+	return io.NopCloser(io.MultiReader(strings.NewReader("half"), failing(b.stop))), nil
+}
+
+type failing func() error
+
+func (f failing) Read([]byte) (int, error) { return 0, f() }
+
+func TestFailedPutLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for label, make := range map[string]func(cancel func()) error{
+		"read error": func(func()) error { return io.ErrUnexpectedEOF },
+		"cancelled":  func(cancel func()) error { cancel(); return nil },
+		"short":      func(func()) error { return io.EOF },
+	} {
+		for _, kind := range []Kind{OCI, OCIArchive, DockerArchive} {
+			for _, existing := range []bool{false, true} {
+				dir := t.TempDir()
+				ref := places(&recorder{}, dir, "x")[kind]
+				if existing {
+					mustPut(t, ref, testImage(t, types.OCIManifestSchema1, "linux", "s390x"), nil)
+				}
+				before := tree(t, dir)
+				ctx, cancel := context.WithCancel(context.Background())
+				l := broken{Layer: static.NewLayer(bytes.Repeat([]byte("x"), 100), types.OCIUncompressedLayer), stop: func() error { return make(cancel) }}
+				img, err := mutate.AppendLayers(testImage(t, types.OCIManifestSchema1, "linux", "amd64"), l)
+				require.NoError(t, err)
+				d, err := Create(ctx, mustParse(t, ref), testOptions())
+				require.NoError(t, err)
+				err = d.Put(ctx, img, nil)
+				require.Error(t, err)
+				assert.Contains(t, err.Error(), "layer sha256:", "%s %s", label, kind)
+				assert.Equal(t, before, tree(t, dir), "%s %s", label, kind)
+				if !existing {
+					left, err := os.ReadDir(dir)
+					require.NoError(t, err)
+					assert.Empty(t, left, "%s %s", label, kind)
+				}
+				cancel()
+			}
+		}
+	}
+}
+
+func TestZstdAndPlainLayersKeepTheirTypes(t *testing.T) {
+	t.Parallel()
+	plain := static.NewLayer(tarOf(t, "a", "b"), types.OCIUncompressedLayer)
+	img := testImage(t, types.OCIManifestSchema1, "linux", "amd64", plain)
+	dst := "oci-archive:" + t.TempDir() + "/a.tar"
+	mustPut(t, dst, img, nil)
+	got := mustOpen(t, dst)
+	assert.Equal(t, digestOf(t, img), got.Digest)
+	l := must(got.Images[0].LayerByDigest(digestOf(t, plain)))(t)
+	d, err := partial.Descriptor(l)
+	require.NoError(t, err)
+	assert.Equal(t, types.OCIUncompressedLayer, d.MediaType)
+	diff, err := l.DiffID()
+	require.NoError(t, err)
+	assert.Equal(t, digestOf(t, plain), diff)
+	byDiff := must(got.Images[0].LayerByDiffID(diff))(t)
+	assert.Equal(t, digestOf(t, plain), digestOf(t, byDiff))
+}

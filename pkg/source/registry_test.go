@@ -1,0 +1,451 @@
+package source
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+)
+
+func serveManifest(mt, body string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/manifests/") && !strings.Contains(r.URL.Path, "/blobs/") {
+			return false
+		}
+		w.Header().Set("Content-Type", mt)
+		_, _ = io.WriteString(w, body)
+		return true
+	}
+}
+
+// withAuth makes the registry want user "ci" with password "s3cret".
+func withAuth(w http.ResponseWriter, r *http.Request) bool {
+	if user, pass, ok := r.BasicAuth(); ok && user == "ci" && pass == "s3cret" {
+		return false
+	}
+	w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+	http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)
+	return true
+}
+
+func writeAuth(t *testing.T, file, host, user, pass string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), file)
+	auth := base64.StdEncoding.EncodeToString([]byte(user + ":" + pass))
+	require.NoError(t, os.WriteFile(path, fmt.Appendf(nil, `{"auths":{%q:{"auth":%q}}}`, host, auth), 0o600))
+	return path
+}
+
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	rec := startRegistry(t)
+	ref := seed(t, rec, "team/driver:1", testImage(t, types.OCIManifestSchema1, "linux", "amd64"))
+	rec.onRequest(withAuth)
+	for label, file := range map[string]string{
+		"config.json":           writeAuth(t, "config.json", rec.host, "ci", "s3cret"),
+		"repository":            writeAuth(t, "a.json", rec.host+"/team/driver", "ci", "s3cret"),
+		"namespace":             writeAuth(t, "a.json", rec.host+"/team", "ci", "s3cret"),
+		"docker login's URL":    writeAuth(t, "a.json", "https://"+rec.host+"/v1/", "ci", "s3cret"),
+		"folder of a Secret":    filepath.Dir(writeAuth(t, ".dockerconfigjson", rec.host, "ci", "s3cret")),
+		"folder of config.json": filepath.Dir(writeAuth(t, "config.json", rec.host, "ci", "s3cret")),
+	} {
+		src, err := openWith(t, ref, Options{AuthFile: file})
+		require.NoError(t, err, label)
+		assert.NotEmpty(t, layersOf(t, src.Images[0]), label)
+	}
+	for label, c := range map[string]struct{ file, hint string }{
+		"wrong password": {writeAuth(t, "a.json", rec.host, "ci", "wrong-pa55"), "were sent and refused"},
+		"other host":     {writeAuth(t, "a.json", "other.example", "ci", "s3cret"), "has no credentials for " + rec.host},
+		"other team":     {writeAuth(t, "a.json", rec.host+"/tea", "ci", "s3cret"), "has no credentials for " + rec.host},
+	} {
+		rec.reset()
+		_, err := openWith(t, ref, Options{AuthFile: c.file})
+		require.Error(t, err, label)
+		assert.Equal(t, fault.Registry, fault.ClassOf(err), label)
+		assert.Contains(t, err.Error(), "answered 401 Unauthorized", label)
+		assert.Contains(t, err.Error(), ref, label)
+		assert.Contains(t, strings.Join(fault.HintsOf(err), "\n"), c.hint, label)
+		assert.NotContains(t, fmt.Sprintf("%v %q %+v", err, fault.HintsOf(err), err), "pa55", label)
+		assert.Len(t, rec.take("GET", "/manifests/"), 1, "%s: no second, anonymous try", label)
+	}
+}
+
+func TestCredentialFilesRefused(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(file, content string) string {
+		p := filepath.Join(dir, file)
+		require.NoError(t, os.WriteFile(p, []byte(content), 0o600))
+		return p
+	}
+	for label, path := range map[string]string{
+		"absent":        filepath.Join(dir, "absent"),
+		"empty folder":  t.TempDir(),
+		"no json":       write("a", "auth: hunter2"),
+		"helpers only":  write("b", `{"credsStore":"desktop"}`),
+		"bad base64":    write("c", `{"auths":{"h":{"auth":"hunter2!!"}}}`),
+		"no user:pass":  write("d", `{"auths":{"h":{"auth":"aHVudGVyMg=="}}}`),
+		"wrong type":    write("e", `{"auths":["hunter2"]}`),
+		"empty file":    write("f", ""),
+		"json, no auth": write("g", `{}`),
+	} {
+		_, err := openWith(t, "localhost:1/x:1", Options{AuthFile: path})
+		require.Error(t, err, label)
+		assert.Equal(t, fault.Usage, fault.ClassOf(err), label)
+		assert.NotContains(t, err.Error(), "hunter2", label)
+	}
+}
+
+func TestAnswersBecomeFaults(t *testing.T) {
+	t.Parallel()
+	answer := func(code int, body string) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path == "/v2/" {
+				return false
+			}
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, body)
+			return true
+		}
+	}
+	for label, c := range map[string]struct {
+		code             int
+		body, text, hint string
+	}{
+		"404":  {404, `{"errors":[{"code":"MANIFEST_UNKNOWN","message":"no such tag"}]}`, "404 Not Found to GET; MANIFEST_UNKNOWN: no such tag", "check the name and the tag"},
+		"403":  {403, "", "403 Forbidden", "pull"},
+		"429":  {429, "", "429 Too Many Requests", "limits the rate"},
+		"500":  {500, "", "500 Internal Server Error", "try again later"},
+		"503":  {503, "<html>\n<b>proxy</b>", "503 Service Unavailable", "try again later"},
+		"evil": {404, `{"errors":[{"code":"X","message":"a\u001b[31m\nb` + strings.Repeat("z", 3000) + `"}]}`, "404", ""},
+	} {
+		rec := startRegistry(t)
+		rec.onRequest(answer(c.code, c.body))
+		_, err := openWith(t, rec.host+"/x:1", Options{})
+		require.Error(t, err, label)
+		assert.Equal(t, fault.Registry, fault.ClassOf(err), label)
+		assert.Contains(t, err.Error(), c.text, label)
+		assert.Contains(t, err.Error(), rec.host+"/x:1", label)
+		assert.Contains(t, strings.Join(fault.HintsOf(err), "\n"), c.hint, label)
+		assert.NotContains(t, err.Error(), "\n", label)
+		assert.NotContains(t, err.Error(), "\x1b", label)
+		assert.Less(t, len(err.Error()), 500, label)
+		assert.LessOrEqual(t, len(rec.take("/manifests/")), 4, "bounded retries")
+	}
+}
+
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	plain := startRegistry(t)
+	seed(t, plain, "x:1", testImage(t, types.OCIManifestSchema1, "linux", "amd64"))
+	secure := newRecorder()
+	s := httptest.NewTLSServer(secure)
+	t.Cleanup(s.Close)
+	s.Config.ErrorLog = nil
+	host := strings.TrimPrefix(s.URL, "https://")
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600))
+	ref, err := name.ParseReference(host + "/x:1")
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(ref, testImage(t, types.OCIManifestSchema1, "linux", "amd64"), remote.WithTransport(s.Client().Transport)))
+
+	_, err = openWith(t, host+"/x:1", Options{CAFile: ca})
+	require.NoError(t, err)
+	_, err = openWith(t, host+"/x:1", Options{SkipTLSVerify: true})
+	require.NoError(t, err)
+	_, err = openWith(t, host+"/x:1", Options{SkipTLSVerify: true, Insecure: true})
+	require.NoError(t, err, "--insecure allows plain HTTP, it does not demand it")
+
+	_, err = openWith(t, host+"/x:1", Options{})
+	require.Error(t, err)
+	assert.Equal(t, fault.Registry, fault.ClassOf(err))
+	assert.Contains(t, strings.Join(fault.HintsOf(err), ""), "--ca-file")
+
+	_, err = openWith(t, "127.0.0.1:1/x:1", Options{})
+	require.Error(t, err)
+	assert.Equal(t, fault.Registry, fault.ClassOf(err))
+	assert.Contains(t, strings.Join(fault.HintsOf(err), ""), "nothing listens at 127.0.0.1:1")
+
+	for label, file := range map[string]string{"absent": ca + "x", "no PEM": writeAuth(t, "x", "a", "b", "c")} {
+		_, err = openWith(t, host+"/x:1", Options{CAFile: file})
+		assert.Equal(t, fault.Usage, fault.ClassOf(err), label)
+	}
+}
+
+// A name that is not local is never tried with plain HTTP unless told so.
+func TestInsecure(t *testing.T) {
+	t.Parallel()
+	rec := startRegistry(t)
+	seed(t, rec, "x:1", testImage(t, types.OCIManifestSchema1, "linux", "amd64"))
+	proxied := func(o Options) error {
+		g, err := openRepository(Ref{Kind: Docker, Name: "registry.example:5000/x:1"}, o)
+		require.NoError(t, err)
+		tr := &http.Transport{DialContext: dialTo(rec.host)}
+		g.puller, err = remote.NewPuller(remote.WithTransport(tr), remote.WithRetryBackoff(remote.Backoff{Steps: 1}))
+		require.NoError(t, err)
+		_, err = g.puller.Get(context.Background(), g.ref)
+		if err != nil {
+			return g.fault(context.Background(), "read", err)
+		}
+		return nil
+	}
+	require.NoError(t, proxied(Options{Insecure: true}))
+	err := proxied(Options{})
+	require.Error(t, err)
+	assert.Contains(t, strings.Join(fault.HintsOf(err), ""), "--insecure")
+	assert.Equal(t, fault.Registry, fault.ClassOf(err))
+}
+
+func TestUserAgentAndDefaultTag(t *testing.T) {
+	t.Parallel()
+	rec := startRegistry(t)
+	seed(t, rec, "x:latest", testImage(t, types.OCIManifestSchema1, "linux", "amd64"))
+	var agent atomic.Value
+	rec.onRequest(func(_ http.ResponseWriter, r *http.Request) bool { agent.Store(r.UserAgent()); return false })
+	var warned string
+	_, err := openWith(t, rec.host+"/x", Options{UserAgent: "kmodseal/1.2", Warn: func(f string, a ...any) { warned += fmt.Sprintf(f, a...) }})
+	require.NoError(t, err)
+	assert.Contains(t, warned, "names no tag: taking latest")
+	assert.True(t, strings.HasPrefix(agent.Load().(string), "kmodseal/1.2"), agent.Load())
+}
+
+func TestCancelledOpenHasNoClass(t *testing.T) {
+	t.Parallel()
+	rec := startRegistry(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	rec.onRequest(func(http.ResponseWriter, *http.Request) bool { cancel(); return false })
+	_, err := Open(ctx, mustParse(t, rec.host+"/x:1"), testOptions())
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, fault.Internal, fault.ClassOf(err))
+}
+
+func TestDamagedLayersInRegistry(t *testing.T) {
+	t.Parallel()
+	rec := startRegistry(t)
+	src := mustOpen(t, seed(t, rec, "x:1", testImage(t, types.OCIManifestSchema1, "linux", "amd64")))
+	layers, err := src.Images[0].Layers()
+	require.NoError(t, err)
+	size, err := layers[1].Size()
+	require.NoError(t, err)
+	digest := digestOf(t, layers[1]).String()
+	for label, c := range map[string]struct {
+		body   string
+		length bool
+		text   string
+	}{
+		"truncated":       {strings.Repeat("x", int(size)-1), false, "read layer " + digest},
+		"too long":        {strings.Repeat("x", int(size)+1), false, "read layer " + digest},
+		"other bytes":     {strings.Repeat("x", int(size)), true, digest},
+		"announced short": {strings.Repeat("x", int(size)-1), true, "read layer " + digest},
+		"gone":            {"", true, "404"},
+	} {
+		rec.onRequest(func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.Path, "/blobs/"+digest) {
+				return false
+			}
+			if c.body == "" {
+				w.WriteHeader(http.StatusNotFound)
+				return true
+			}
+			if !c.length {
+				w.(http.Flusher).Flush() // chunked: no Content-Length
+			}
+			_, _ = io.WriteString(w, c.body)
+			return true
+		})
+		err := func() error {
+			rc, err := layers[1].Compressed()
+			if err != nil {
+				return err
+			}
+			defer rc.Close()
+			_, err = io.Copy(io.Discard, rc)
+			return err
+		}()
+		require.Error(t, err, label)
+		assert.Equal(t, fault.Registry, fault.ClassOf(err), label)
+		assert.Contains(t, err.Error(), c.text, label)
+		assert.Contains(t, err.Error(), "layer "+digest, label)
+
+		dst := filepath.Join(t.TempDir(), "out")
+		d, err := Create(context.Background(), mustParse(t, "oci:"+dst), testOptions())
+		require.NoError(t, err)
+		err = d.Put(context.Background(), src.Images[0], nil)
+		assert.Equal(t, fault.Registry, fault.ClassOf(err), "%s: %v", label, err)
+		assert.NoDirExists(t, dst, label)
+	}
+}
+
+func TestPutOrderAndReuse(t *testing.T) {
+	t.Parallel()
+	rec := startRegistry(t)
+	mustPut(t, rec.host+"/dst:1", nil, testIndex(t))
+	writes := rec.take("PUT", "/manifests/")
+	require.NotEmpty(t, writes)
+	for i, w := range writes {
+		last := i == len(writes)-1
+		assert.Equal(t, last, strings.HasSuffix(w, "/manifests/1"), "tag last: %v", writes)
+	}
+	puts := rec.take("PUT")
+	assert.Equal(t, puts[len(puts)-1], writes[len(writes)-1], "nothing follows the tag")
+
+	rec.reset()
+	mustPut(t, rec.host+"/dst:1", nil, testIndex(t))
+	assert.Empty(t, rec.take("POST"), "no upload of what is there")
+	assert.Empty(t, rec.take("PATCH"))
+	assert.Empty(t, rec.take("PUT", "manifests/sha256"))
+}
+
+func TestPutMountsAcrossRepositories(t *testing.T) {
+	t.Parallel()
+	rec := startRegistry(t)
+	src := mustOpen(t, seed(t, rec, "team/src:1", testImage(t, types.OCIManifestSchema1, "linux", "amd64")))
+	// The test registry shares blobs and knows no mounts; a real one has blobs per
+	// repository.
+	rec.onRequest(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Get("mount") != "" && r.URL.Query().Get("from") == "team/src" {
+			w.WriteHeader(http.StatusCreated)
+			return true
+		}
+		if r.Method == http.MethodHead && strings.HasPrefix(r.URL.Path, "/v2/team/dst/blobs/") {
+			w.WriteHeader(http.StatusNotFound)
+			return true
+		}
+		return false
+	})
+	extra := gzipLayer(t, "signed.ko", "signed")
+	signed, err := mutate.AppendLayers(src.Images[0].Image, extra)
+	require.NoError(t, err)
+	for label, c := range map[string]struct {
+		put     func() error
+		mounted int
+		sent    int
+	}{
+		"unchanged": {func() error { return putTo(t, rec.host+"/team/dst:1", src.Images[0]) }, 3, 0},
+		"appended":  {func() error { return putTo(t, rec.host+"/team/dst:2", signed) }, 2, 2},
+	} {
+		rec.reset()
+		require.NoError(t, c.put(), label)
+		assert.Len(t, rec.take("POST", "mount=", "from=team%2Fsrc"), c.mounted, label)
+		assert.Len(t, rec.take("PATCH"), c.sent, "%s: only what is new is sent", label)
+		assert.Empty(t, rec.take("GET", "/team/src/blobs/", digestOf(t, extra).Hex), label)
+	}
+}
+
+func putTo(t *testing.T, ref string, img v1.Image) error {
+	t.Helper()
+	d, err := Create(context.Background(), mustParse(t, ref), testOptions())
+	require.NoError(t, err)
+	return d.Put(context.Background(), img, nil)
+}
+
+func dialTo(host string) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, host)
+	}
+}
+
+func TestFailedPutLeavesTheTag(t *testing.T) {
+	t.Parallel()
+	for label, bad := range map[string]func(r *http.Request) bool{
+		"blob upload":  func(r *http.Request) bool { return r.Method == http.MethodPatch },
+		"upload start": func(r *http.Request) bool { return r.Method == http.MethodPost },
+		"manifest": func(r *http.Request) bool {
+			return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/sha256:")
+		},
+		"tag": func(r *http.Request) bool {
+			return r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/1")
+		},
+		"existence of blob": func(r *http.Request) bool {
+			return r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/blobs/")
+		},
+	} {
+		rec := startRegistry(t)
+		before := testImage(t, types.OCIManifestSchema1, "linux", "s390x")
+		seed(t, rec, "dst:1", before)
+		rec.onRequest(func(w http.ResponseWriter, r *http.Request) bool {
+			if bad(r) {
+				w.WriteHeader(http.StatusInternalServerError)
+				return true
+			}
+			return false
+		})
+		d, err := Create(context.Background(), mustParse(t, rec.host+"/dst:1"), testOptions())
+		require.NoError(t, err)
+		err = d.Put(context.Background(), nil, testIndex(t))
+		require.Error(t, err, label)
+		assert.Equal(t, fault.Registry, fault.ClassOf(err), label)
+		rec.onRequest(nil)
+		h, ok, err := d.Digest(context.Background())
+		require.NoError(t, err)
+		assert.True(t, ok)
+		assert.Equal(t, digestOf(t, before), h, label)
+	}
+}
+
+func TestRegistryDigestAndTag(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	rec := startRegistry(t)
+	d, err := Create(ctx, mustParse(t, rec.host+"/dst:1"), testOptions())
+	require.NoError(t, err)
+	_, ok, err := d.Digest(ctx)
+	require.NoError(t, err)
+	assert.False(t, ok)
+	idx := testIndex(t)
+	require.NoError(t, d.Put(ctx, nil, idx))
+	require.NoError(t, d.Tag(ctx, digestOf(t, idx), []string{"latest", "6.12"}))
+	for _, tag := range []string{"1", "latest", "6.12"} {
+		assert.Equal(t, digestOf(t, idx), mustOpen(t, rec.host+"/dst:"+tag).Digest)
+	}
+	assert.Equal(t, fault.Usage, fault.ClassOf(d.Tag(ctx, digestOf(t, idx), []string{"ok", "not ok"})))
+
+	rec.onRequest(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodHead {
+			w.WriteHeader(http.StatusForbidden)
+			return true
+		}
+		return false
+	})
+	_, ok, err = d.Digest(ctx)
+	require.NoError(t, err, "a repository that is not there yet may answer 403")
+	assert.False(t, ok)
+	rec.onRequest(withAuth)
+	_, _, err = d.Digest(ctx)
+	assert.Equal(t, fault.Registry, fault.ClassOf(err))
+}
+
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	rec := startRegistry(t)
+	for _, ref := range []string{rec.host + "/x:1", "oci:" + t.TempDir(), "oci-archive:" + t.TempDir() + "/a.tar"} {
+		var done, total, calls int64
+		o := testOptions()
+		o.Progress = func(d, t int64) { done, total, calls = d, t, calls+1 }
+		d, err := Create(context.Background(), mustParse(t, ref), o)
+		require.NoError(t, err)
+		require.NoError(t, d.Put(context.Background(), testImage(t, types.OCIManifestSchema1, "linux", "amd64"), nil))
+		assert.Positive(t, calls, ref)
+		assert.Equal(t, total, done, ref)
+	}
+}
