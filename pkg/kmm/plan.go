@@ -1,0 +1,162 @@
+package kmm
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+)
+
+// PlanSchema is the version of the JSON form.
+const PlanSchema = "kmodseal.plan/v1"
+
+// Plan is the signing jobs of some modules for some kernels.
+type Plan struct {
+	Schema string `json:"schema"`
+	Jobs   []Job  `json:"jobs"` // sorted by module, then kernel
+	// Idle are the pairs of module and kernel for which KMM would sign nothing.
+	Idle []Pair `json:"idle,omitempty"`
+}
+
+// Pair is a module and a kernel release.
+type Pair struct {
+	Module string `json:"module"`
+	Kernel string `json:"kernel"`
+}
+
+// Make resolves every module for every kernel. No job at all, and two jobs that
+// would write the same image, are faults of class Input.
+func Make(modules []Module, kernels []string) (*Plan, error) {
+	p := &Plan{Schema: PlanSchema, Jobs: []Job{}}
+	kernels = distinct(kernels)
+	for i := range modules {
+		for _, k := range kernels {
+			j, err := modules[i].Job(k)
+			if err != nil {
+				return nil, err
+			}
+			if j == nil {
+				p.Idle = append(p.Idle, Pair{modules[i].Name, k})
+				continue
+			}
+			p.Jobs = append(p.Jobs, *j)
+		}
+	}
+	if len(p.Jobs) == 0 {
+		return nil, fault.New(fault.Input, "no kernel mapping with a sign section matches %s", strings.Join(kernels, ", ")).
+			Hint("KMM takes the first mapping whose literal equals the release or whose regexp matches in it")
+	}
+	sort.SliceStable(p.Jobs, func(a, b int) bool {
+		return p.Jobs[a].Module+"\x00"+p.Jobs[a].Kernel < p.Jobs[b].Module+"\x00"+p.Jobs[b].Kernel
+	})
+	return p, p.collisions()
+}
+
+func distinct(kernels []string) []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, k := range kernels {
+		if k = strings.TrimSpace(k); k != "" && !seen[k] {
+			seen[k] = true
+			out = append(out, k)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+// collisions refuses a tag for several kernels: the last job would win, and
+// the nodes of the other kernels would pull modules that they cannot load.
+func (p *Plan) collisions() error {
+	by := map[string]*Job{}
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		if o := by[j.Destination]; o != nil {
+			return fault.New(fault.Input, "module %s for %s and module %s for %s would both write %s",
+				o.Module, o.Kernel, j.Module, j.Kernel, j.Destination).
+				Hint("put ${KERNEL_FULL_VERSION} into containerImage")
+		}
+		by[j.Destination] = j
+	}
+	return nil
+}
+
+// The forms that Write knows.
+const (
+	FormatJSON   = "json"
+	FormatTekton = "tekton" // an array of kernel releases for a matrix
+	FormatGitHub = "github" // a strategy.matrix
+	FormatGitLab = "gitlab" // a child pipeline
+)
+
+// Write puts p out in the given form.
+func (p *Plan) Write(w io.Writer, format string) error {
+	switch format {
+	case FormatTekton:
+		return json.NewEncoder(w).Encode(p.kernels())
+	case FormatGitHub:
+		return json.NewEncoder(w).Encode(map[string]any{"include": p.matrix()})
+	case FormatGitLab:
+		return p.childPipeline(w)
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(p)
+}
+
+// kernels lists each release once: a Tekton matrix fans out over it, and each
+// TaskRun resolves its own job.
+func (p *Plan) kernels() []string {
+	var all []string
+	for i := range p.Jobs {
+		all = append(all, p.Jobs[i].Kernel)
+	}
+	return distinct(all)
+}
+
+// matrix gives one flat object of strings a job, with the names of the flags
+// and inputs that it fills.
+func (p *Plan) matrix() []map[string]string {
+	out := make([]map[string]string, 0, len(p.Jobs))
+	for i := range p.Jobs {
+		j := &p.Jobs[i]
+		out = append(out, map[string]string{
+			"module": j.Module, "kernel": j.Kernel, "source": j.Source, "destination": j.Destination,
+			"include": strings.Join(j.Include, "\n"), "in-place": fmt.Sprint(j.InPlace),
+			"insecure":                 fmt.Sprint(j.SourceTLS.Insecure || j.TLS.Insecure),
+			"insecure-skip-tls-verify": fmt.Sprint(j.SourceTLS.SkipVerify || j.TLS.SkipVerify),
+		})
+	}
+	return out
+}
+
+// Component is the GitLab component that the child pipeline includes for each job.
+const Component = "$CI_SERVER_FQDN/kmodseal/kmodseal/seal-image@~latest"
+
+// childPipeline includes the seal-image component once a job.
+func (p *Plan) childPipeline(w io.Writer) error {
+	type include struct {
+		Component string            `yaml:"component"`
+		Inputs    map[string]string `yaml:"inputs"`
+	}
+	var doc struct {
+		Include []include `yaml:"include"`
+	}
+	for _, m := range p.matrix() {
+		inputs := map[string]string{"job-name": "seal-" + m["module"] + "-" + Normalize(m["kernel"])}
+		for k, v := range m {
+			if k != "module" {
+				inputs[k] = v
+			}
+		}
+		doc.Include = append(doc.Include, include{Component, inputs})
+	}
+	e := yaml.NewEncoder(w)
+	e.SetIndent(2)
+	return e.Encode(doc)
+}

@@ -1,0 +1,70 @@
+package kmm
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+)
+
+func plan(t *testing.T, image string, kernels ...string) (*Plan, error) {
+	t.Helper()
+	m, err := module(t, "      kernelMappings:\n        - {regexp: '^6', containerImage: '"+image+"', "+signSection+"}\n")
+	require.NoError(t, err)
+	return Make([]Module{*m}, kernels)
+}
+
+func TestMake(t *testing.T) {
+	t.Parallel()
+	p, err := plan(t, "r/d:$KERNEL_VERSION", "6.12.1+deb12-amd64", "6.1.0-56-amd64", "5.4.0-1", "6.1.0-56-amd64")
+	require.NoError(t, err)
+	require.Len(t, p.Jobs, 2)
+	assert.Equal(t, "6.1.0-56-amd64", p.Jobs[0].Kernel)
+	assert.Equal(t, "r/d:6.12.1_deb12-amd64", p.Jobs[1].Destination)
+	assert.Equal(t, []Pair{{"m", "5.4.0-1"}}, p.Idle)
+
+	_, err = plan(t, "r/d:1", "6.1.0-1", "6.1.0-2")
+	require.ErrorContains(t, err, "would both write r/d:1")
+	assert.Equal(t, fault.Input, fault.ClassOf(err))
+	_, err = plan(t, "r/d:1", "5.4.0-1")
+	require.ErrorContains(t, err, "matches 5.4.0-1")
+	_, err = plan(t, "r/d:1")
+	require.Error(t, err)
+}
+
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	p, err := plan(t, "r/d:$KERNEL_VERSION", "6.12.1+deb12-amd64", "6.1.0-56-amd64")
+	require.NoError(t, err)
+	out := func(format string) string {
+		var b strings.Builder
+		require.NoError(t, p.Write(&b, format))
+		return b.String()
+	}
+	assert.JSONEq(t, `["6.1.0-56-amd64","6.12.1+deb12-amd64"]`, out(FormatTekton))
+
+	var matrix struct{ Include []map[string]string }
+	require.NoError(t, json.Unmarshal([]byte(out(FormatGitHub)), &matrix))
+	require.Len(t, matrix.Include, 2)
+	assert.Equal(t, "r/u:1", matrix.Include[0]["source"])
+	assert.Equal(t, 1, strings.Count(out(FormatGitHub), "\n"), "GitHub wants the matrix on one line")
+
+	var child struct {
+		Include []struct {
+			Component string
+			Inputs    map[string]string
+		}
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(out(FormatGitLab)), &child))
+	require.Len(t, child.Include, 2)
+	assert.Equal(t, "seal-m-6.12.1_deb12-amd64", child.Include[1].Inputs["job-name"])
+
+	var back Plan
+	require.NoError(t, json.Unmarshal([]byte(out(FormatJSON)), &back))
+	assert.Equal(t, *p, back)
+}
