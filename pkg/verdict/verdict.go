@@ -1,4 +1,10 @@
-// Package verdict says what a kernel would say of a module.
+// Package verdict says what a kernel would say of a module, before it is
+// loaded: the state in one word, the errno and the log line that the user
+// would see, the rule that decided and what to do.
+//
+// It follows the kernel's own code step by step. Rules that differ between
+// kernels are data (see rules.go); what is not known of the target kernel is
+// listed with each verdict and never guessed silently.
 package verdict
 
 import (
@@ -25,15 +31,23 @@ const (
 	NotModule         State = "not-a-module"
 )
 
-// Class is the exit code that a state stands for.
-func (s State) Class() fault.Class { panic("stub") }
-
-// Config is what the judge knows: trusted certificates and the target kernel.
-type Config struct {
-	Trust   []*x509.Certificate
-	Release string // --kernel; empty: not checked
-	Machine string // GOARCH of the target; empty: not checked
-	// the kernel profile follows here
+// Class is the exit code that a state stands for (docs/exit-codes.md).
+func (s State) Class() fault.Class {
+	switch s {
+	case Loads:
+		return fault.None
+	case Unsigned:
+		return fault.Unsigned
+	case UnavailableKey, UnsupportedCrypto:
+		return fault.Untrusted
+	case Tampered, Malformed, BadCompression:
+		return fault.Damaged
+	case WrongKernel, MissingSymbol, MissingDependency:
+		return fault.WrongKernel
+	case NotModule:
+		return fault.Input
+	}
+	return fault.Internal
 }
 
 // Module is what is judged.
@@ -45,25 +59,38 @@ type Module struct {
 
 // Verdict on one module.
 type Verdict struct {
-	Path, Platform                                      string
-	State                                               State
-	Errno                                               string // EKEYREJECTED, ...; empty when it loads
-	Dmesg                                               string // the line that the user would see; empty: the kernel says nothing
-	Rule                                                string // the named rule that decided
-	Reason                                              string // one sentence
-	Hint                                                string // what to do
-	Warnings                                            []string
-	Unchecked                                           []string // what could not be checked for want of facts
+	Path, Platform string
+	State          State
+	Errno          string   // EKEYREJECTED, ...; empty when it loads
+	Dmesg          string   // the line that tells why; empty: the kernel says nothing
+	Kmsg           []string // every line of the kernel's log, in order; Dmesg is one of them
+	Rule           string   // the named rule that decided, see Rules
+	Reason         string   // one sentence
+	Hint           string   // what to do
+	Warnings       []string
+	Unchecked      []string // what could not be checked for want of facts
+
 	Signer, Serial, KeyID, Hash, Algorithm, Fingerprint string
-	Anchor                                              *x509.Certificate // the trusted certificate that vouches; nil: none
-	Name, Vermagic, Machine                             string
+
+	Anchor  *x509.Certificate // the trusted certificate that vouches; nil: none, or one that crypto/x509 cannot read
+	Keyring string            // where the kernel has it: .machine, .platform, .builtin_trusted_keys
+
+	Name, Vermagic, Machine string
+	Order                   int // place in the load order of a set, from 1; 0: not ordered
 }
 
-// Judge gives verdicts under one Config.
-type Judge struct{}
+// Judge gives verdicts under one Config. It may be used from several
+// goroutines.
+type Judge struct {
+	config Config
+	kernel kernel
+}
 
-// New checks c.
-func New(c Config) (*Judge, error) { panic("stub") }
-
-// One judges a module by itself.
-func (j *Judge) One(m Module) Verdict { panic("stub") }
+// New checks c and puts its certificates where the kernel would.
+func New(c Config) (*Judge, error) {
+	k, err := newKernel(&c)
+	if err != nil {
+		return nil, err
+	}
+	return &Judge{config: c, kernel: *k}, nil
+}

@@ -1,0 +1,6 @@
+package verdict
+
+// hint says what to do about an outcome.
+func (g *judging) hint(o outcome) string {
+	return ""
+}

@@ -1,0 +1,97 @@
+package verdict
+
+import (
+	"slices"
+
+	"github.com/kmodseal/kmodseal/pkg/kmod"
+	"github.com/kmodseal/kmodseal/pkg/modsig"
+)
+
+// judging is the state of one verdict.
+type judging struct {
+	kernel
+	config *Config
+	v      *Verdict
+	plain  []byte       // the module as the kernel sees it
+	body   []byte       // without its outermost signature
+	elf    *kmod.Module // nil: not a module
+	elfErr error
+}
+
+// outcome is what a stage of the kernel's checks ends with.
+type outcome struct {
+	state State
+	errno Errno
+	line  string // the deciding one of the log, "" for none
+	rule  string
+	why   string
+}
+
+// One judges a module by itself: all but the symbols and modules that it needs
+// from others of its set, see Set.
+func (j *Judge) One(m Module) Verdict {
+	v, _ := j.judge(m)
+	return v
+}
+
+// judge also gives the module's own facts, nil where it is none.
+func (j *Judge) judge(m Module) (Verdict, *kmod.Module) {
+	v := Verdict{Path: m.Path, Platform: m.Platform}
+	g := &judging{kernel: j.kernel, config: &j.config, v: &v}
+	g.log, g.unchecked = nil, slices.Clone(j.kernel.rules.doubts)
+	o, ok := g.unpack(m.Stored)
+	if ok {
+		o = g.plainModule()
+	}
+	g.finish(o)
+	return v, g.elf
+}
+
+// plainModule is load_module: the signature first, then the file.
+func (g *judging) plainModule() outcome {
+	g.describe()
+	o := g.signatureStage()
+	if o.state == Unsigned && g.elf == nil {
+		o.state, o.why = NotModule, g.elfErr.Error()
+	}
+	if o.state != Loads {
+		return o
+	}
+	if late := g.fileStage(); late.state != Loads {
+		return late
+	}
+	return o
+}
+
+// describe fills in what the file says of itself.
+func (g *judging) describe() {
+	v := g.v
+	if g.elf, g.elfErr = kmod.Parse(g.plain); g.elf != nil {
+		v.Name, v.Vermagic, v.Machine = g.elf.Name, g.elf.Vermagic, g.elf.Machine
+	}
+	g.body = g.plain
+	a, err := modsig.Split(g.plain)
+	if err != nil {
+		return
+	}
+	g.body = a.Body
+	s, err := modsig.Parse(a.PKCS7)
+	if err != nil || len(s.Signers) == 0 {
+		return
+	}
+	sum := s.Summary()
+	v.Signer, v.Serial, v.KeyID, v.Hash = sum.Signer, sum.Serial, sum.KeyID, sum.Hash
+}
+
+// finish writes the outcome into the verdict.
+func (g *judging) finish(o outcome) {
+	v := g.v
+	v.State, v.Errno, v.Dmesg, v.Rule, v.Reason = o.state, string(o.errno), o.line, o.rule, o.why
+	v.Kmsg = g.log
+	if v.State == Loads {
+		v.Errno = ""
+	}
+	v.Warnings = append(v.Warnings, g.warnings()...)
+	v.Unchecked = g.unchecked
+	v.Hint = g.hint(o)
+}

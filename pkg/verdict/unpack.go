@@ -1,0 +1,127 @@
+package verdict
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+
+	"github.com/kmodseal/kmodseal/pkg/kmod"
+)
+
+// unpack gets the plain module out of a stored one the way the target would;
+// ok: go on with it.
+func (g *judging) unpack(stored []byte) (o outcome, ok bool) {
+	codec := kmod.Sniff(stored)
+	g.plain = stored
+	switch g.method(codec) {
+	case LoadCompressed:
+		return g.inKernel(stored, codec)
+	case LoadUserSpace:
+		return g.userSpace(stored, codec)
+	}
+	return o, true
+}
+
+// method is what kmod would do: the kernel decompresses what it was built for.
+func (g *judging) method(codec kmod.Codec) LoadMethod {
+	m := g.config.Load
+	if m != LoadAuto {
+		return m
+	}
+	if codec == kmod.None {
+		return LoadAsIs
+	}
+	if g.is("MODULE_DECOMPRESS") && g.codec() == codec {
+		return LoadCompressed
+	}
+	return LoadUserSpace
+}
+
+// codec is the one that the kernel was built for, None without one; where
+// several are set, the first of these counts (kernel/module/decompress.c).
+func (k *kernel) codec() kmod.Codec {
+	switch {
+	case k.is("MODULE_COMPRESS_GZIP"):
+		return kmod.Gzip
+	case k.is("MODULE_COMPRESS_XZ"):
+		return kmod.XZ
+	case k.is("MODULE_COMPRESS_ZSTD"):
+		return kmod.Zstd
+	}
+	return kmod.None
+}
+
+// inKernel is finit_module with MODULE_INIT_COMPRESSED_FILE.
+func (g *judging) inKernel(stored []byte, codec kmod.Codec) (outcome, bool) {
+	own := g.codec()
+	if !g.is("MODULE_DECOMPRESS") || own == kmod.None {
+		if g.facts.Config == nil {
+			g.note("whether the kernel decompresses modules (MODULE_DECOMPRESS): no kernel config")
+		}
+		return outcome{state: BadCompression, errno: eOPNOTSUPP, rule: ruleDecompress, why: "the kernel does not decompress modules"}, false
+	}
+	bad := outcome{state: BadCompression, errno: eINVAL, rule: ruleDecompress}
+	var ke *kmod.KernelError
+	if err := kmod.CheckInKernel(stored, own); errors.As(err, &ke) && ke.Dmesg != "" {
+		bad.line, bad.why = g.sayLine("%s", ke.Dmesg), ke.Reason
+		return bad, false
+	}
+	plain, err := decodeFirst(stored)
+	if err != nil {
+		bad.why = err.Error()
+		g.note("which status the kernel prints for damaged " + string(codec) + " data")
+		return bad, false
+	}
+	g.plain = plain
+	return outcome{}, true
+}
+
+// decodeFirst gives the plain module whatever lies behind the compressed data.
+func decodeFirst(stored []byte) ([]byte, error) {
+	plain, _, err := kmod.Decode(stored, 0)
+	if errors.Is(err, kmod.ErrTrailing) {
+		return plain, nil
+	}
+	return plain, err
+}
+
+// userSpace is kmod without the kernel's help. A codec that it was built
+// without goes to the kernel as it is, and so does what it does not know.
+func (g *judging) userSpace(stored []byte, codec kmod.Codec) (outcome, bool) {
+	if codec == kmod.None {
+		return outcome{}, true
+	}
+	known := g.config.Codecs
+	if known == nil {
+		known = g.profile.codecs
+	}
+	if !slices.Contains(known, codec) {
+		g.describe()
+		o := g.signatureStage()
+		if o.state == Loads {
+			o = g.notELF()
+		}
+		o.state, o.rule = BadCompression, ruleKmodCodec
+		o.why = "kmod is built without " + string(codec) + " and hands the file to the kernel as it is"
+		return o, false
+	}
+	plain, _, err := kmod.Decode(stored, 0)
+	if err == nil || codec == kmod.Gzip && errors.Is(err, kmod.ErrTrailing) {
+		g.plain = plain
+		return outcome{}, true
+	}
+	why := err.Error()
+	if errors.Is(err, kmod.ErrTrailing) {
+		why = "bytes behind the compressed data: the module was signed after it was compressed"
+	}
+	return outcome{state: BadCompression, errno: eINVAL, rule: ruleKmodCodec, why: why}, false
+}
+
+// notELF is what the kernel says of a file without ELF's magic.
+func (g *judging) notELF() outcome {
+	o := outcome{state: NotModule, errno: eNOEXEC, rule: ruleELF, why: errNoELF.Error()}
+	if !bytes.HasPrefix(g.body, []byte("\x7fELF")) {
+		o.line = g.sayLine("Invalid ELF header magic: != \x7fELF")
+	}
+	return o
+}
