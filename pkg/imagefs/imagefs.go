@@ -36,22 +36,3 @@ const (
 	whiteout = ".wh."
 	opaque   = ".wh..wh..opq"
 )
-
-// Tree is the flattened view.
-type Tree struct{}
-
-// Flatten applies layers, lowest first: last one wins, whiteouts, opaque
-// folders, links inside the root (OCI image-spec layer.md).
-func Flatten(layers []Layer) (*Tree, error) { panic("stub") }
-
-// File is one regular file of the view.
-type File struct {
-	Path      string // of the entry that brought the content, else the first of the hard links
-	Entry     *Entry
-	Layer     int      // index into the layers
-	HardLinks []string // other paths of the same file, sorted
-	Symlinks  []string // links for which match says yes and that lead to it, sorted
-}
-
-// Files gives the files that match says yes to, by a name of theirs or a link to them, sorted by path.
-func (t *Tree) Files(match func(path string) bool) ([]File, error) { panic("stub") }
