@@ -121,7 +121,8 @@ func (a *archive) note(h *tar.Header, end int64) error {
 		}
 		a.members[key] = member{offset: off, size: h.Size}
 	case tar.TypeSymlink:
-		a.members[key] = member{link: memberName(path.Join(path.Dir(key), h.Linkname))}
+		// Nothing is unpacked: the link is looked up among the members.
+		a.members[key] = member{link: memberName(path.Dir(key) + "/" + h.Linkname)}
 	case tar.TypeLink:
 		a.members[key] = member{link: memberName(h.Linkname)}
 	}
@@ -183,7 +184,7 @@ func openOCIArchive(ctx context.Context, r Ref, o Options) (*Source, error) {
 	}
 	index, err := a.index()
 	if err != nil {
-		a.Close()
+		a.file.Close()
 		f := fault.New(fault.Input, "%s: %w", r, err)
 		if _, other := a.find("manifest.json"); other == nil {
 			f = f.Hint("this looks like docker save's format: write docker-archive:%s", r.Name)

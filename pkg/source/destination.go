@@ -41,13 +41,13 @@ func Create(_ context.Context, r Ref, o Options) (*Destination, error) {
 		if _, ok := g.ref.(name.Tag); !ok {
 			return nil, fault.New(fault.Usage, "destination %s is a digest", r).Hint("name a tag; the digest comes out of the signing")
 		}
-		d.to = &repositoryTarget{registry: g, progress: o.Progress}
+		d.to = &repositoryTarget{registry: g, opts: o}
 		return d, nil
 	case OCI:
-		d.to = &layoutTarget{ref: r, progress: o.Progress}
+		d.to = &layoutTarget{ref: r, opts: o}
 		return d, checkLayoutTarget(r)
 	case OCIArchive, DockerArchive:
-		d.to = &archiveTarget{ref: r, progress: o.Progress}
+		d.to = &archiveTarget{ref: r, opts: o}
 		return d, checkArchiveTarget(r)
 	}
 	return nil, fault.New(fault.Usage, "destination %s cannot hold an image", r).
@@ -144,7 +144,7 @@ func newObject(img v1.Image, idx v1.ImageIndex) (object, error) {
 // repositoryTarget is a tag of a registry.
 type repositoryTarget struct {
 	registry *registry
-	progress func(done, total int64)
+	opts     Options
 }
 
 func (t *repositoryTarget) digest(ctx context.Context) (v1.Hash, bool, error) {
@@ -153,9 +153,9 @@ func (t *repositoryTarget) digest(ctx context.Context) (v1.Hash, bool, error) {
 
 func (t *repositoryTarget) put(ctx context.Context, o object) error {
 	if o.img != nil {
-		return t.registry.put(ctx, o.img, o.digest, t.progress)
+		return t.registry.put(ctx, o.img, o.digest, t.opts.Progress)
 	}
-	return t.registry.put(ctx, o.idx, o.digest, t.progress)
+	return t.registry.put(ctx, o.idx, o.digest, t.opts.Progress)
 }
 
 func (t *repositoryTarget) tag(ctx context.Context, digest v1.Hash, tags []string) error {

@@ -43,7 +43,7 @@ func openDockerArchive(ctx context.Context, r Ref, o Options) (*Source, error) {
 		return resolve(ctx, a, desc, raw, o, out)
 	}()
 	if err != nil {
-		a.Close()
+		a.file.Close()
 		return nil, err
 	}
 	return out, nil

@@ -421,7 +421,7 @@ func TestCreateRefuses(t *testing.T) {
 		require.NoError(t, os.Mkdir(locked, 0o555))
 		for _, ref := range []string{"oci:" + locked, "oci:" + locked + "/a/b", "oci-archive:" + locked + "/a.tar"} {
 			_, err := Create(context.Background(), mustParse(t, ref), Options{})
-			assert.ErrorContains(t, err, "is not writable", ref)
+			require.ErrorContains(t, err, "is not writable", ref)
 		}
 	}
 	d, err := Create(context.Background(), mustParse(t, "oci:"+dir+"/new"), Options{})

@@ -167,7 +167,7 @@ func mustOpen(t testing.TB, s string) *Source {
 	t.Helper()
 	src, err := Open(context.Background(), mustParse(t, s), testOptions())
 	require.NoError(t, err)
-	t.Cleanup(func() { src.Close() })
+	t.Cleanup(func() { _ = src.Close() })
 	return src
 }
 

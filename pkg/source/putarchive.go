@@ -22,8 +22,8 @@ import (
 // archiveTarget is an oci-archive or docker-archive file. It is written as a
 // whole: what the file held before is gone.
 type archiveTarget struct {
-	ref      Ref
-	progress func(done, total int64)
+	ref  Ref
+	opts Options
 }
 
 func checkArchiveTarget(r Ref) error {
@@ -46,7 +46,7 @@ func (t *archiveTarget) digest(ctx context.Context) (v1.Hash, bool, error) {
 		// Whatever it is, it is not the image; Put replaces it.
 		return v1.Hash{}, false, ctx.Err()
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	return s.Digest, true, nil
 }
 
@@ -60,7 +60,7 @@ func (t *archiveTarget) tag(ctx context.Context, digest v1.Hash, tags []string) 
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	if t.ref.Kind == OCIArchive && s.Digest != digest {
 		return fault.New(fault.Input, "%s does not hold %s", t.ref, digest)
 	}
@@ -115,6 +115,7 @@ func (t *archiveTarget) layout(ctx context.Context, tw *tar.Writer, o object, ta
 	if err != nil {
 		return err
 	}
+	t.opts.warnDocker(t.ref, desc)
 	parts, err := o.parts()
 	if err != nil {
 		return err
@@ -133,7 +134,7 @@ func (t *archiveTarget) layout(ctx context.Context, tw *tar.Writer, o object, ta
 	if err := addJSON(tw, "index.json", index); err != nil {
 		return err
 	}
-	m := newMeter(parts, t.progress)
+	m := newMeter(parts, t.opts.Progress)
 	for _, dir := range []string{"blobs/", "blobs/sha256/"} {
 		if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: dir, Mode: 0o755}); err != nil {
 			return err
@@ -162,7 +163,7 @@ func (t *archiveTarget) saved(ctx context.Context, tw *tar.Writer, o object, tag
 	if err != nil {
 		return err
 	}
-	m := newMeter(parts, t.progress)
+	m := newMeter(parts, t.opts.Progress)
 	for _, p := range parts {
 		if p.manifest {
 			continue

@@ -30,8 +30,8 @@ const tempPrefix = ".kmodseal-"
 
 // layoutTarget is a tag of an OCI layout, or its one image without tag.
 type layoutTarget struct {
-	ref      Ref
-	progress func(done, total int64)
+	ref  Ref
+	opts Options
 }
 
 // checkLayoutTarget takes a layout, an empty folder, or none yet.
@@ -114,12 +114,13 @@ func (t *layoutTarget) put(ctx context.Context, o object) error {
 	if err != nil {
 		return err
 	}
+	t.opts.warnDocker(t.ref, desc)
 	parts, err := o.parts()
 	if err != nil {
 		return err
 	}
 	return t.change(func(w *layoutWriter) error {
-		m := newMeter(parts, t.progress)
+		m := newMeter(parts, t.opts.Progress)
 		if err := w.blobs(ctx, parts, m); err != nil {
 			return err
 		}
@@ -139,6 +140,14 @@ func (t *layoutTarget) tag(_ context.Context, digest v1.Hash, tags []string) err
 		}
 		return w.name(index.Manifests[i], tags)
 	})
+}
+
+// warnDocker tells of a known gap between tools; a conversion would change the
+// digest.
+func (o Options) warnDocker(r Ref, d v1.Descriptor) {
+	if d.MediaType == types.DockerManifestSchema2 || d.MediaType == types.DockerManifestList {
+		o.warn("%s: the image keeps Docker's media types, which some readers of OCI layouts (skopeo 1.9) pass over", r)
+	}
 }
 
 // change opens the layout, alone among processes of ours, and takes back what

@@ -149,9 +149,9 @@ func (g *registry) digest(ctx context.Context) (v1.Hash, bool, error) {
 }
 
 // put uploads what is missing: blobs, then manifests by digest, then the tag.
-func (g *registry) put(ctx context.Context, t remote.Taggable, digest v1.Hash, progress func(done, total int64)) error {
+func (g *registry) put(ctx context.Context, t remote.Taggable, digest v1.Hash, progress func(done, total int64)) (err error) {
 	opts, stop := withProgress(g.remote, progress)
-	defer stop()
+	defer func() { stop(err) }()
 	p, err := remote.NewPusher(opts...)
 	if err != nil {
 		return g.fault(ctx, "write", err)
@@ -166,21 +166,34 @@ func (g *registry) put(ctx context.Context, t remote.Taggable, digest v1.Hash, p
 }
 
 // withProgress adds a channel whose updates reach progress one by one; stop
-// waits for the last.
-func withProgress(opts []remote.Option, progress func(done, total int64)) ([]remote.Option, func()) {
+// waits for the last. After an error uploads may still be winding down, so the
+// channel stays open for them and what they say is ignored.
+func withProgress(opts []remote.Option, progress func(done, total int64)) ([]remote.Option, func(error)) {
 	if progress == nil {
-		return opts, func() {}
+		return opts, func(error) {}
 	}
+	var mu sync.Mutex
+	quiet := false
 	updates := make(chan v1.Update, 64)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for u := range updates {
-			progress(u.Complete, u.Total)
+			mu.Lock()
+			if !quiet {
+				progress(u.Complete, u.Total)
+			}
+			mu.Unlock()
 		}
 	})
-	return append(append([]remote.Option{}, opts...), remote.WithProgress(updates)), func() {
-		close(updates)
-		wg.Wait()
+	return append(append([]remote.Option{}, opts...), remote.WithProgress(updates)), func(err error) {
+		if err == nil {
+			close(updates)
+			wg.Wait()
+			return
+		}
+		mu.Lock()
+		quiet = true
+		mu.Unlock()
 	}
 }
 

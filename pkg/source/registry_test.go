@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -293,6 +294,25 @@ func TestDamagedLayersInRegistry(t *testing.T) {
 		assert.Equal(t, fault.Registry, fault.ClassOf(err), "%s: %v", label, err)
 		assert.NoDirExists(t, dst, label)
 	}
+}
+
+func TestStalledBodyEnds(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "half")
+		w.(http.Flusher).Flush()
+		<-release
+	}))
+	t.Cleanup(func() { close(release); s.Close() })
+	c := http.Client{Transport: &http.Transport{DialContext: stalling(&net.Dialer{}, 50*time.Millisecond)}}
+	resp, err := c.Get(s.URL)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	_, err = io.ReadAll(resp.Body)
+	var timeout net.Error
+	require.ErrorAs(t, err, &timeout)
+	assert.True(t, timeout.Timeout())
 }
 
 func TestPutOrderAndReuse(t *testing.T) {

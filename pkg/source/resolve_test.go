@@ -22,7 +22,7 @@ func openWith(t *testing.T, ref string, o Options) (*Source, error) {
 	o.fastRetry = true
 	s, err := Open(context.Background(), mustParse(t, ref), o)
 	if err == nil {
-		t.Cleanup(func() { s.Close() })
+		t.Cleanup(func() { _ = s.Close() })
 	}
 	return s, err
 }

@@ -140,14 +140,15 @@ func (c *checked) Read(p []byte) (int, error) {
 	if c.sum != nil {
 		c.sum.Write(p[:n])
 	}
+	ended := errors.Is(err, io.EOF)
 	switch {
-	case err != nil && err != io.EOF:
+	case err != nil && !ended:
 	case c.n > c.desc.Size:
 		err = fmt.Errorf("longer than the %d bytes its manifest says", c.desc.Size)
-	case err == io.EOF:
+	case ended:
 		err = c.atEnd()
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = wrapRead(c.ctx, c.of, c.desc, c.what, err)
 	}
 	c.err = err

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
@@ -11,9 +12,15 @@ import (
 	"github.com/kmodseal/kmodseal/pkg/fault"
 )
 
-// newTransport bounds every wait but that for a body, whose length is unknown:
-// dialling, TLS, and the answer to a request, which takes long where a registry
-// hashes a large blob before it says yes.
+// Waits. A registry may hash a large blob before it answers to its upload.
+const (
+	dialWait   = 15 * time.Second
+	answerWait = 5 * time.Minute
+	stallWait  = answerWait + time.Minute
+)
+
+// newTransport bounds every wait: dialling, TLS, the answer to a request, and a
+// connection on which nothing moves in either direction.
 func newTransport(o Options) (http.RoundTripper, error) {
 	conf := &tls.Config{
 		MinVersion:         tls.VersionTLS12,
@@ -26,18 +33,50 @@ func newTransport(o Options) (http.RoundTripper, error) {
 		}
 		conf.RootCAs = pool
 	}
-	dialer := &net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}
+	dialer := &net.Dialer{Timeout: dialWait, KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
+		DialContext:           stalling(dialer, stallWait),
 		TLSClientConfig:       conf,
-		TLSHandshakeTimeout:   15 * time.Second,
-		ResponseHeaderTimeout: 5 * time.Minute,
+		TLSHandshakeTimeout:   dialWait,
+		ResponseHeaderTimeout: answerWait,
 		ExpectContinueTimeout: time.Second,
 		IdleConnTimeout:       90 * time.Second,
 		MaxIdleConnsPerHost:   16,
 		ForceAttemptHTTP2:     true,
 	}, nil
+}
+
+// stalling dials connections that fail after wait without a byte read or written.
+func stalling(d *net.Dialer, wait time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := d.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &stallConn{Conn: c, wait: wait}, nil
+	}
+}
+
+type stallConn struct {
+	net.Conn
+	wait time.Duration
+}
+
+// Read moves the deadline of both directions, as Write does: a long upload is
+// silence on the other side.
+func (c *stallConn) Read(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.wait)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *stallConn) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.wait)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
 }
 
 // certPool is the system's pool with the PEM certificates of file.
