@@ -24,6 +24,8 @@ const (
 	Report          = "report"           // path of the report file
 	Image           = "image"            // without digest
 	Digest          = "digest"           // sha256:<hex>
+	Matrix          = "matrix"           // of plan-kmods: JSON
+	JobCount        = "job-count"        // of plan-kmods: decimal
 )
 
 // Result is one name with its value.

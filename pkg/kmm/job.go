@@ -125,7 +125,7 @@ func (m *Module) files(j *Job, sign *Sign, vars map[string]string, release strin
 		switch {
 		case err != nil:
 			return m.refuse(f.line, err)
-		case path.Clean(out) != out || !strings.HasPrefix(out, dir):
+		case j.DirName != "" && (path.Clean(out) != out || !strings.HasPrefix(out, dir)):
 			return m.refuse(f.line, fmt.Errorf("file %q is not below dirName %s", out, j.DirName))
 		case strings.ContainsAny(out, ";|&$`<>\"'\\\n"):
 			return m.refuse(f.line, fmt.Errorf("file %q holds shell syntax; it is a glob here", out))

@@ -57,6 +57,19 @@ func Make(modules []Module, kernels []string) (*Plan, error) {
 	return p, p.collisions()
 }
 
+// Template is a Module made of image templates instead of a resource: every
+// kernel matches, and paths in the image are not bound to a folder.
+func Template(name, source, destination string, include []string) Module {
+	sign := &Sign{UnsignedImage: text{string: source}}
+	for _, f := range include {
+		sign.Files = append(sign.Files, text{string: f})
+	}
+	return Module{Name: name, Container: Container{
+		Modprobe: Modprobe{RawArgs: &rawArgs{}, DirName: text{string: "/"}},
+		Mappings: []Mapping{{Regexp: text{string: ".*"}, Image: text{string: destination}, Sign: sign}},
+	}}
+}
+
 func distinct(kernels []string) []string {
 	seen := map[string]bool{}
 	var out []string

@@ -61,13 +61,16 @@ type Sign struct {
 
 // Modprobe is what KMM will load on the node.
 type Modprobe struct {
-	ModuleName   text   `yaml:"moduleName"`
-	DirName      text   `yaml:"dirName"`
-	FirmwarePath text   `yaml:"firmwarePath"`
-	Order        []text `yaml:"modulesLoadingOrder"`
-	RawArgs      *struct {
-		Load []string `yaml:"load"`
-	} `yaml:"rawArgs"`
+	ModuleName   text     `yaml:"moduleName"`
+	DirName      text     `yaml:"dirName"`
+	FirmwarePath text     `yaml:"firmwarePath"`
+	Order        []text   `yaml:"modulesLoadingOrder"`
+	RawArgs      *rawArgs `yaml:"rawArgs"`
+}
+
+// rawArgs stands in for moduleName; which module it loads cannot be told.
+type rawArgs struct {
+	Load []string `yaml:"load"`
 }
 
 type secret struct {

@@ -26,6 +26,7 @@ type Session struct {
 	Getenv  func(string) (string, bool)
 	Log     *slog.Logger
 	Report  *report.Report // set by the step; printed on stdout
+	Body    []byte         // set by a step without a Report: goes to stdout as it is
 	Results ci.Results     // set by the step; published at its end
 
 	common   *Common
@@ -90,7 +91,8 @@ func (s *Session) finish(err error) error {
 func (s *Session) print(err error) error {
 	r := s.Report
 	if r == nil {
-		return nil
+		_, err := s.stdout.Write(s.Body)
+		return err
 	}
 	r.ExitCode = int(fault.ClassOf(err))
 	if s.common.Output == "json" {
