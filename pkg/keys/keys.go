@@ -1,20 +1,29 @@
-// Package keys loads signing keys and certificates.
+// Package keys loads signing keys and certificates, and refuses those that no
+// kernel would accept a signature of.
 package keys
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/x509"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
 )
 
 // Request says where key and certificate are.
 type Request struct {
-	Key        string                 // KEY: a file, a folder mounted from a Secret, env:NAME
-	Cert       string                 // file; empty where Key brings it
-	Passphrase func() ([]byte, error) // called once, only for an encrypted key; nil: none given
-	Getenv     func(string) (string, bool)
+	Key        string                           // KEY: a file, a folder mounted from a Secret, env:NAME
+	Cert       string                           // file; empty where Key brings it
+	Passphrase func() ([]byte, error)           // called once at most, only for an encrypted key; nil: none given
+	Getenv     func(name string) (string, bool) // nil: os.LookupEnv
+	Now        time.Time                        // for the warnings on dates; zero: the clock
 }
 
-// Pair is a key with its certificate. Its String redacts the key.
+// Pair is a key with its certificate. However it is printed, the key is not.
 type Pair struct {
 	Signer   crypto.Signer
 	Cert     *x509.Certificate
@@ -25,10 +34,78 @@ type Pair struct {
 
 // Load reads, pairs and checks; every refusal is a fault of class Key that
 // names the file and the cause.
-func Load(r Request) (*Pair, error) { panic("stub") }
+func Load(r Request) (*Pair, error) {
+	if r.Getenv == nil {
+		r.Getenv = os.LookupEnv
+	}
+	src, err := locate(r)
+	if err != nil {
+		return nil, err
+	}
+	found, err := unlock(src, r.Passphrase)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkKey(src.key.name, found.key); err != nil {
+		return nil, err
+	}
+	if err := refusePublished(found.certsName, found.certs); err != nil {
+		return nil, err
+	}
+	cert, chain, err := match(found)
+	if err != nil {
+		return nil, err
+	}
+	if r.Now.IsZero() {
+		r.Now = time.Now()
+	}
+	return &Pair{
+		Signer:   secret{found.key},
+		Cert:     cert,
+		Chain:    chain,
+		From:     fmt.Sprintf("key: %s in %s; certificate: %s", found.kind, src.key.name, found.certsName),
+		Warnings: append(src.warnings, certificateWarnings(found.certsName, cert, r.Now)...),
+	}, nil
+}
 
-// Certificates reads every certificate in a PEM or DER file.
-func Certificates(file string) ([]*x509.Certificate, error) { panic("stub") }
+// unlocked is a key out of its wrapping, with the certificates to choose from.
+type unlocked struct {
+	key       crypto.Signer
+	kind      string // PEM PKCS#8, ...
+	keyName   string
+	certs     []*x509.Certificate
+	certsName string
+}
 
-// Fingerprint is the lower-case hex SHA-256 of the certificate's DER.
-func Fingerprint(c *x509.Certificate) string { panic("stub") }
+// match picks the certificate of the key; the rest is the chain.
+func match(u *unlocked) (*x509.Certificate, []*x509.Certificate, error) {
+	i := slices.IndexFunc(u.certs, func(c *x509.Certificate) bool { return belongs(u.key, c) })
+	if i >= 0 {
+		return u.certs[i], slices.Delete(slices.Clone(u.certs), i, i+1), nil
+	}
+	return nil, nil, fault.New(fault.Key, "key %s: does not belong to the certificate in %s (%s)",
+		u.keyName, u.certsName, subjects(u.certs)).
+		Hint("give the certificate that was made together with this key")
+}
+
+// belongs compares public keys. One that Go cannot read belongs to none.
+func belongs(key crypto.Signer, cert *x509.Certificate) bool {
+	pub, err := x509.MarshalPKIXPublicKey(key.Public())
+	return err == nil && bytes.Equal(pub, normalKey(cert))
+}
+
+func normalKey(cert *x509.Certificate) []byte {
+	pub, err := x509.MarshalPKIXPublicKey(cert.PublicKey)
+	if err != nil {
+		return nil
+	}
+	return pub
+}
+
+func subjects(certs []*x509.Certificate) string {
+	var out []string
+	for _, c := range certs {
+		out = append(out, fmt.Sprintf("%q", c.Subject.String()))
+	}
+	return fmt.Sprint(out)
+}

@@ -110,7 +110,7 @@ func Tail(pkcs7 []byte) []byte {
 	out := make([]byte, 0, len(pkcs7)+trailerLen+len(Marker))
 	out = append(out, pkcs7...)
 	out = append(out, 0, 0, idPKCS7, 0, 0, 0, 0, 0)
-	out = binary.BigEndian.AppendUint32(out, uint32(len(pkcs7))) //nolint:gosec // a message is a few kilobytes
+	out = binary.BigEndian.AppendUint32(out, uint32(len(pkcs7)))
 	return append(out, Marker...)
 }
 

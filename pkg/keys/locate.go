@@ -1,0 +1,138 @@
+package keys
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+)
+
+// maxFile bounds what is read as a key or certificate, in bytes.
+const maxFile = 4 << 20
+
+// material is bytes with the name that messages use for them.
+type material struct {
+	name string
+	data []byte
+}
+
+// source is the key's material, and the certificate's where it is apart.
+type source struct {
+	key      material
+	cert     *material
+	warnings []string
+}
+
+// locate reads what the request names.
+func locate(r Request) (*source, error) {
+	src, err := locateKey(r)
+	if err != nil {
+		return nil, err
+	}
+	if r.Cert != "" {
+		cert, err := readFile(r.Cert, "certificate")
+		if err != nil {
+			return nil, err
+		}
+		src.cert = &cert
+	}
+	return src, nil
+}
+
+func locateKey(r Request) (*source, error) {
+	if r.Key == "" {
+		return nil, fault.New(fault.Key, "key: no file, folder or env:NAME given").Hint("give --key")
+	}
+	if err := refuseService(r.Key); err != nil {
+		return nil, err
+	}
+	if name, ok := strings.CutPrefix(r.Key, "env:"); ok {
+		return fromVariable(name, r.Getenv)
+	}
+	info, err := os.Stat(r.Key)
+	if err != nil {
+		return nil, fault.New(fault.Key, "key: %w", err)
+	}
+	if info.IsDir() {
+		return fromFolder(r.Key, r.Cert)
+	}
+	key, err := readFile(r.Key, "key")
+	if err != nil {
+		return nil, err
+	}
+	return &source{key: key, warnings: permissionWarnings(r.Key)}, nil
+}
+
+// refuseService names the key services that other signers take and this binary
+// does not.
+func refuseService(key string) error {
+	scheme, _, ok := strings.Cut(key, ":")
+	known := []string{"pkcs11", "awskms", "gcpkms", "cloudkms", "azurekms", "hashivault", "openbao", "k8s", "tpmkms", "yubikey"}
+	if !ok || !slices.Contains(known, scheme) && !strings.Contains(key, "://") {
+		return nil
+	}
+	return fault.New(fault.Key, "key: %s keys are not built into this binary", scheme).
+		Hint("give a file, a folder mounted from a Secret, or env:NAME")
+}
+
+// fromVariable reads PEM, or base64 of PEM, DER or PKCS#12.
+func fromVariable(name string, getenv func(string) (string, bool)) (*source, error) {
+	text, ok := getenv(name)
+	if !ok {
+		return nil, fault.New(fault.Key, "key env:%s: the variable is not set", name).
+			Hint("pass the CI secret on to this step as environment variable %s", name)
+	}
+	m := material{name: "env:" + name, data: []byte(text)}
+	if !isPEM(m.data) {
+		if raw, ok := decodeBase64(m.data); ok {
+			m.data = raw
+		}
+	}
+	return &source{key: m}, nil
+}
+
+// decodeBase64 takes standard base64 with or without line ends and padding.
+func decodeBase64(text []byte) ([]byte, bool) {
+	joined := strings.TrimRight(strings.Join(strings.Fields(string(text)), ""), "=")
+	raw, err := base64.RawStdEncoding.DecodeString(joined)
+	return raw, err == nil && len(raw) > 0
+}
+
+// readFile reads a file or pipe of at most maxFile bytes.
+func readFile(path, what string) (material, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return material{}, fault.New(fault.Key, "%s: %w", what, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return material{}, fault.New(fault.Key, "%s: %w", what, err)
+	}
+	if len(data) > maxFile {
+		return material{}, fault.New(fault.Key, "%s %s: larger than %d bytes", what, path, maxFile)
+	}
+	return material{name: path, data: data}, nil
+}
+
+// permissionWarnings speaks up where others on this machine can read the key.
+func permissionWarnings(path string) []string {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("key %s: mode %04o lets others read it; chmod 600", path, info.Mode().Perm())}
+}
+
+// isSecretMount tells a folder that Kubernetes made from a Secret: its files
+// are links through ..data, and 0644 by default, in a mount of the pod's own.
+func isSecretMount(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, "..data"))
+	return !errors.Is(err, os.ErrNotExist)
+}
