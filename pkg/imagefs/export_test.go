@@ -20,3 +20,9 @@ func (t *Tree) Dump(file func(layer, entry int) string) map[string]string {
 	})
 	return out
 }
+
+// The decoders, for fuzzing.
+var (
+	DecodeIndex   = decodeIndex
+	DecodeEntries = decodeEntries
+)

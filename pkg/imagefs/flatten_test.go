@@ -45,11 +45,10 @@ func f(name string, n int) entry { return entry{name: name, body: name + "#" + s
 
 type scenario struct {
 	stack    stack
-	files    []string          // NAME=content, then hard and symbolic links of *.ko
-	dangling []string          // *.ko
-	shadowed []string          // *.ko
-	umoci    map[string]string // where umoci 0.4.7 differs: path to what it has; "" nothing
-	fails    string            // text of the refusal
+	files    []string // NAME=content, then hard and symbolic links of *.ko
+	dangling []string // *.ko
+	shadowed []string // *.ko
+	fails    string   // text of the refusal
 }
 
 func scenarios() map[string]scenario {
@@ -90,7 +89,6 @@ func scenarios() map[string]scenario {
 		"whiteout of nothing": {
 			stack: stack{{f("x.ko", 1)}, {entry{name: ".wh.y.ko"}, entry{name: "none/.wh.x.ko"}}},
 			files: []string{"x.ko=x.ko#1"},
-			umoci: map[string]string{"none": "dir"},
 		},
 		"opaque first": {
 			stack: stack{{f("a/x.ko", 1), f("a/y.ko", 1)}, {entry{name: "a/"}, entry{name: "a/.wh..wh..opq"}, f("a/y.ko", 2)}},
@@ -260,10 +258,6 @@ func TestFlattenAsUmoci(t *testing.T) {
 			}
 			want, err := unpack(t, umoci, c.stack)
 			require.NoError(t, err)
-			for p, what := range c.umoci {
-				require.Equal(t, what, want[p], "the difference of umoci that is noted")
-				delete(want, p)
-			}
 			assert.Equal(t, want, dump(t, c.stack))
 		})
 	}
@@ -273,7 +267,7 @@ func TestFlattenAsUmoci(t *testing.T) {
 func TestFlattenRandom(t *testing.T) {
 	t.Parallel()
 	umoci := oracle.Path(t, "umoci")
-	rounds := 60
+	rounds := 100
 	if testing.Short() {
 		rounds = 10
 	}
@@ -301,19 +295,20 @@ func randomStack(r *rand.Rand) stack {
 		var l []entry
 		for range 1 + r.IntN(6) {
 			n++
-			switch name := pick("x.ko", "y.ko", "c", "l"); r.IntN(9) {
-			case 0, 1, 2, 3:
-				l = append(l, f(dir()+name, n))
-			case 4:
+			switch name := pick("x.ko", "y.ko", "c", "l"); r.IntN(20) {
+			case 0, 1:
 				l = append(l, entry{name: dir() + name, sym: pick("a", "/b", "../a/x.ko", "x.ko", "../../b/c")})
-			case 5:
+			case 2:
+				// often fails: nothing says that the target is there
 				l = append(l, entry{name: dir() + name, link: dir() + pick("x.ko", "y.ko")})
-			case 6:
+			case 6, 7, 8:
 				l = append(l, entry{name: pick("a/", "b/", "a/c/", "l/")})
-			case 7:
+			case 9, 10, 11:
 				l = append(l, entry{name: dir() + ".wh." + name})
-			case 8:
+			case 12, 13:
 				l = append(l, entry{name: pick("a/", "b/", "a/c/") + ".wh..wh..opq"})
+			default:
+				l = append(l, f(dir()+name, n))
 			}
 		}
 		s = append(s, l)
@@ -331,7 +326,7 @@ func dump(t testing.TB, s stack) map[string]string {
 // unpack gives what umoci makes of s, in the words of Dump.
 func unpack(t testing.TB, umoci string, s stack) (map[string]string, error) {
 	t.Helper()
-	img, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64"})
+	img, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers"}})
 	require.NoError(t, err)
 	for _, l := range s {
 		img, err = mutate.Append(img, mutate.Addendum{Layer: diffed{static.NewLayer(gzipped(t, tarball(t, l...)), types.OCILayer), tarball(t, l...)}})
