@@ -7,6 +7,12 @@ import (
 	"github.com/kmodseal/kmodseal/e2e/secureboot/pki"
 )
 
+// M and S are what a form changes.
+type (
+	M = *pki.Message
+	S = *pki.Signer
+)
+
 // with is a message of the good signer with changes.
 func (m *maker) with(name string, change func(*pki.Message, *pki.Signer)) {
 	s := pki.Signer{Cert: m.cert("good")}
@@ -20,11 +26,12 @@ func (m *maker) with(name string, change func(*pki.Message, *pki.Signer)) {
 
 // forms: what a PKCS#7 message can look like besides what sign-file writes.
 func (m *maker) forms() {
-	type M, S = *pki.Message, *pki.Signer
 	m.with("signed-attrs", func(_ M, s S) { s.Attrs = true })
 	m.with("signed-attrs-cert", func(p M, s S) { s.Attrs = true; p.Certs = [][]byte{s.Cert.DER} })
 	m.with("signed-attrs-stranger", func(_ M, s S) { s.Attrs = true; s.Cert = m.cert("stranger") })
-	m.with("empty-attrs", func(_ M, s S) { s.Unsigned = der.TLV(der.Ctx(1), der.Seq(der.OID("1.2.3.4"), der.Set(der.TLV(der.Null)))) })
+	m.with("empty-attrs", func(_ M, s S) {
+		s.Unsigned = der.TLV(der.Ctx(1), der.Seq(der.OID("1.2.3.4"), der.Set(der.TLV(der.Null))))
+	})
 	m.with("unsigned-attrs-empty", func(_ M, s S) { s.Unsigned = der.TLV(der.Ctx(1)) })
 	m.with("version-0", func(p M, _ S) { p.Version = -1 })
 	m.with("version-2", func(p M, _ S) { p.Version = 2 })
@@ -65,8 +72,9 @@ func (m *maker) forms() {
 
 // algorithms: what names the digest and the signature's kind.
 func (m *maker) algorithms() {
-	type M, S = *pki.Message, *pki.Signer
-	rsa := func(oid string, params ...[]byte) []byte { return der.Seq(append([][]byte{der.OID(oid)}, params...)...) }
+	rsa := func(oid string, params ...[]byte) []byte {
+		return der.Seq(append([][]byte{der.OID(oid)}, params...)...)
+	}
 	m.with("sha256-with-rsa", func(_ M, s S) { s.SigAlg = rsa("1.2.840.113549.1.1.11", der.TLV(der.Null)) })
 	m.with("rsa-no-params", func(_ M, s S) { s.SigAlg = rsa("1.2.840.113549.1.1.1") })
 	m.with("rsa-odd-params", func(_ M, s S) { s.SigAlg = rsa("1.2.840.113549.1.1.1", der.Int(5)) })
@@ -94,8 +102,14 @@ func (m *maker) algorithms() {
 	m.with("value-byte-behind", func(_ M, s S) { s.Value = func(b []byte) []byte { return append(b, 0) } })
 	m.with("value-zeros", func(_ M, s S) { s.Value = func(b []byte) []byte { return make([]byte, len(b)) } })
 	m.with("value-ones", func(_ M, s S) { s.Value = func(b []byte) []byte { return bytes.Repeat([]byte{0xff}, len(b)) } })
-	m.with("ec-value-garbage", func(_ M, s S) { s.Cert = m.cert("p256"); s.Value = func([]byte) []byte { return []byte("no signature") } })
-	m.with("ec-value-negative", func(_ M, s S) { s.Cert = m.cert("p256"); s.Value = func([]byte) []byte { return der.Seq(der.Int(-5), der.Int(-7)) } })
+	m.with("ec-value-garbage", func(_ M, s S) {
+		s.Cert = m.cert("p256")
+		s.Value = func([]byte) []byte { return []byte("no signature") }
+	})
+	m.with("ec-value-negative", func(_ M, s S) {
+		s.Cert = m.cert("p256")
+		s.Value = func([]byte) []byte { return der.Seq(der.Int(-5), der.Int(-7)) }
+	})
 	m.with("ec-value-behind", func(_ M, s S) { s.Cert = m.cert("p256"); s.Value = func(b []byte) []byte { return append(b, 0, 0) } })
 }
 
@@ -136,7 +150,6 @@ func content(b []byte) []byte {
 
 // attached: messages that bring content of their own.
 func (m *maker) attached() {
-	type M, S = *pki.Message, *pki.Signer
 	octets := func(b []byte) []byte { return der.TLV(der.Octets, b) }
 	m.with("attached-module", func(p M, _ S) { p.Content = octets(m.probe()) })
 	m.with("attached-other", func(p M, _ S) { p.Content = octets([]byte("something else")) })

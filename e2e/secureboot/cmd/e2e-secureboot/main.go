@@ -1,21 +1,54 @@
+// Command e2e-secureboot boots Debian kernels under UEFI Secure Boot and
+// compares what they say to modules with what verify-kmods says beforehand.
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
 
-	"github.com/kmodseal/kmodseal/e2e/secureboot/fetch"
+	"github.com/kmodseal/kmodseal/e2e/secureboot/suite"
 )
 
 func main() {
-	ctx := context.Background()
-	c := fetch.Cache{Dir: os.Args[1]}
-	fmt.Println(fetch.Tools(ctx))
-	b, err := c.Boot(ctx)
-	fmt.Printf("%+v %v\n", b, err)
-	for _, s := range os.Args[2:] {
-		k, err := c.Kernel(ctx, s)
-		fmt.Printf("%+v %v\n", k, err)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "e2e-secureboot:", err)
+		os.Exit(1)
 	}
+}
+
+func run(ctx context.Context, args []string) error {
+	o := suite.Options{Out: os.Stdout, Accel: os.Getenv("ACCEL")}
+	if o.Accel == "" {
+		o.Accel = "tcg"
+	}
+	f := flag.NewFlagSet("e2e-secureboot", flag.ContinueOnError)
+	f.StringVar(&o.Cache, "cache", ".cache/secureboot", "folder for packages, builds and logs")
+	kernels := f.String("kernels", "6.1,6.12,7.3", "kernel series")
+	scenarios := f.String("scenarios", "", "scenarios; default all")
+	f.IntVar(&o.Jobs, "jobs", 2, "boots at the same time")
+	f.Uint64Var(&o.Seed, "seed", 1, "seed of the mutations")
+	f.IntVar(&o.Mutations, "mutations", 1050, "mutations a kernel")
+	update := f.Bool("update", false, "write the truth tables to e2e/secureboot/testdata")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	var err error
+	if o.Cache, err = filepath.Abs(o.Cache); err != nil {
+		return err
+	}
+	o.Kernels = strings.Split(*kernels, ",")
+	if o.Scenarios, err = suite.Named(strings.FieldsFunc(*scenarios, func(r rune) bool { return r == ',' })); err != nil {
+		return err
+	}
+	if *update {
+		o.Truth = "e2e/secureboot/testdata"
+	}
+	return suite.Run(ctx, o)
 }

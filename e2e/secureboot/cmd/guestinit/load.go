@@ -106,6 +106,9 @@ func result(err error) string {
 	}
 	var e unix.Errno
 	if errors.As(err, &e) {
+		if e == unix.EOPNOTSUPP { // has two names; the kernel uses this one
+			return "EOPNOTSUPP"
+		}
 		return unix.ErrnoName(e)
 	}
 	return strings.Map(printable, "ERROR:"+err.Error())

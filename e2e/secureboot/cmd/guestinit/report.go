@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -64,7 +65,7 @@ func keyrings(out io.Writer) {
 		}
 		id := uint32(n)
 		names[id] = strings.Join(f[8:], " ")
-		if f[7] == "keyring" && strings.HasPrefix(f[8], ".") {
+		if f[7] == "keyring" && slices.Contains([]string{".builtin_trusted_keys:", ".machine:", ".platform:"}, f[8]) {
 			rings = append(rings, id)
 		}
 	}

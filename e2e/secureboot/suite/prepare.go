@@ -1,0 +1,123 @@
+package suite
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/ulikunitz/xz"
+
+	"github.com/kmodseal/kmodseal/e2e/secureboot/cases"
+	"github.com/kmodseal/kmodseal/e2e/secureboot/fetch"
+	"github.com/kmodseal/kmodseal/e2e/secureboot/probe"
+)
+
+// Target is one kernel with its modules.
+type Target struct {
+	Kernel *fetch.Kernel
+	Probes probe.Set
+	Cases  *cases.Set
+	Distro map[string][]byte // unpacked modules of the distribution by name
+}
+
+// prepare unpacks the kernels, builds the probes and makes the cases.
+func (o Options) prepare(ctx context.Context) (*fetch.Boot, []*Target, error) {
+	if err := fetch.Tools(ctx); err != nil {
+		return nil, nil, err
+	}
+	cache := fetch.Cache{Dir: o.Cache}
+	chain, err := cache.Boot(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var targets []*Target
+	for _, series := range o.Kernels {
+		t, err := target(ctx, cache, series)
+		if err != nil {
+			return nil, nil, fmt.Errorf("kernel %s: %w", series, err)
+		}
+		targets = append(targets, t)
+	}
+	foreign, err := target(ctx, cache, otherThan(o.Kernels[0]))
+	if err != nil {
+		return nil, nil, err
+	}
+	trust := cases.NewTrust()
+	for i, t := range targets {
+		other := foreign
+		if i > 0 {
+			other = targets[0]
+		}
+		t.Cases = cases.Make(cases.Input{Probes: t.Probes, Foreign: other.Probes["sbprobe"], Distro: t.Distro}, trust)
+	}
+	return chain, targets, nil
+}
+
+// otherThan is a kernel whose modules are foreign to the first one.
+func otherThan(series string) string {
+	if series == "6.1" {
+		return "6.12"
+	}
+	return "6.1"
+}
+
+func target(ctx context.Context, cache fetch.Cache, series string) (*Target, error) {
+	k, err := cache.Kernel(ctx, series)
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{Kernel: k, Distro: map[string][]byte{}}
+	if t.Probes, err = probe.Build(ctx, k, filepath.Join(cache.Dir, "probe")); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"efivarfs", "dummy"} {
+		if t.Distro[name], err = t.module(name); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// module reads one of the distribution's modules, unpacked.
+func (t *Target) module(name string) ([]byte, error) {
+	var file string
+	errFound := errors.New("found")
+	err := filepath.WalkDir(filepath.Join(t.Kernel.Modules, "kernel"), func(path string, d fs.DirEntry, err error) error {
+		base, _, _ := strings.Cut(filepath.Base(path), ".")
+		if err == nil && !d.IsDir() && strings.ReplaceAll(base, "-", "_") == name {
+			file, err = path, errFound
+		}
+		return err
+	})
+	if !errors.Is(err, errFound) {
+		return nil, fmt.Errorf("module %s of %s: %w", name, t.Kernel.Release, errors.Join(fs.ErrNotExist, err))
+	}
+	b, err := os.ReadFile(file)
+	if err != nil || !strings.HasSuffix(file, ".xz") {
+		return b, err
+	}
+	r, err := xz.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	_, err = out.ReadFrom(r)
+	return out.Bytes(), err
+}
+
+// guestInit compiles the guest's init.
+func guestInit(ctx context.Context, dir string) ([]byte, error) {
+	file := filepath.Join(dir, "guestinit")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, "github.com/kmodseal/kmodseal/e2e/secureboot/cmd/guestinit")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build guestinit: %w: %s", err, bytes.TrimSpace(out))
+	}
+	return os.ReadFile(file)
+}

@@ -1,0 +1,105 @@
+package suite
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kmodseal/kmodseal/e2e/secureboot/boot"
+	"github.com/kmodseal/kmodseal/e2e/secureboot/cases"
+	"github.com/kmodseal/kmodseal/e2e/secureboot/fetch"
+	"github.com/kmodseal/kmodseal/e2e/secureboot/truth"
+	"github.com/kmodseal/kmodseal/e2e/secureboot/wire"
+)
+
+// Options of Run.
+type Options struct {
+	Cache     string   // folder for packages, builds and logs
+	Kernels   []string // series: 6.1, 6.12, 7.3
+	Scenarios []Scenario
+	Accel     string // tcg or kvm
+	Jobs      int    // boots at the same time
+	Seed      uint64 // of the mutations
+	Mutations int    // a kernel
+	Truth     string // folder of the truth tables; empty: none is written
+	Out       io.Writer
+}
+
+// Boot is one finished boot.
+type Boot struct {
+	Target   *Target
+	Scenario Scenario
+	Log      *wire.Log
+	Wall     time.Duration
+}
+
+// bootAll boots every kernel in every scenario.
+func (o Options) bootAll(ctx context.Context, chain *fetch.Boot, targets []*Target) ([]*Boot, error) {
+	init, err := guestInit(ctx, o.Cache)
+	if err != nil {
+		return nil, err
+	}
+	var boots []*Boot
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(o.Jobs)
+	for _, t := range targets {
+		for _, s := range o.Scenarios {
+			b := &Boot{Target: t, Scenario: s}
+			boots = append(boots, b)
+			g.Go(func() error { return o.boot(ctx, chain, init, b) })
+		}
+	}
+	return boots, g.Wait()
+}
+
+func (o Options) boot(ctx context.Context, chain *fetch.Boot, init []byte, b *Boot) error {
+	files := boot.Files{"/init": init}
+	if err := files.AddProgram("/bin/insmod", "kmod"); err != nil {
+		return err
+	}
+	m := boot.Machine{
+		Chain: chain, Kernel: b.Target.Kernel.Vmlinuz, Vars: b.Scenario.vars(b.Target.Cases), Cmdline: b.Scenario.Cmdline,
+		Initrd: files, Dir: filepath.Join(o.Cache, "run", b.Target.Kernel.Release+"."+b.Scenario.Name),
+		Accel: o.Accel, Limit: 10 * time.Minute,
+	}
+	if err := o.addJobs(files, b); err != nil {
+		return err
+	}
+	start := time.Now()
+	log, err := m.Run(ctx)
+	b.Log, b.Wall = log, time.Since(start)
+	if err != nil {
+		return fmt.Errorf("%s, %s: %w", b.Target.Kernel.Release, b.Scenario.Name, err)
+	}
+	fmt.Fprintf(o.Out, "booted %s %s in %.1fs: %d answers, lockdown %s, sig_enforce %s\n", b.Target.Kernel.Release, b.Scenario.Name,
+		b.Wall.Seconds(), len(log.Answers), log.Facts["LOCKDOWN"], log.Facts["SIG_ENFORCE"])
+	return nil
+}
+
+// table is what the boots of one kernel said.
+func table(t *Target, chain *fetch.Boot, boots []*Boot) *truth.Table {
+	out := &truth.Table{Kernel: t.Kernel.Release, Packages: map[string]string{}}
+	for _, packages := range []map[string]string{t.Kernel.Packages, chain.Packages} {
+		for name, version := range packages {
+			out.Packages[name] = version
+		}
+	}
+	for _, b := range boots {
+		if b.Target != t {
+			continue
+		}
+		for _, c := range t.Cases.Cases {
+			out.Rows = append(out.Rows, row(b, c))
+		}
+	}
+	return out
+}
+
+func row(b *Boot, c cases.Case) truth.Row {
+	a := b.Log.Answers[c.Name]
+	return truth.Row{Scenario: b.Scenario.Name, Group: c.Group, Case: c.Name, Method: c.Method, Result: a.Result, Lines: a.Verdict()}
+}

@@ -1,0 +1,81 @@
+// Package suite boots the kernels of the Secure Boot test in every scenario and
+// compares what they say with what was predicted.
+package suite
+
+import (
+	"fmt"
+
+	"github.com/kmodseal/kmodseal/e2e/secureboot/cases"
+	"github.com/kmodseal/kmodseal/e2e/secureboot/varstore"
+)
+
+// Scenario is a state that a machine can be in.
+type Scenario struct {
+	Name       string
+	SecureBoot bool
+	Enrolled   string // mok, ca or none
+	Cmdline    string
+	Fuzz       bool
+}
+
+// Scenarios are those of the full test.
+func Scenarios() []Scenario {
+	return []Scenario{
+		{Name: "mok", SecureBoot: true, Enrolled: "mok", Fuzz: true},
+		{Name: "nomok", SecureBoot: true, Enrolled: "none"},
+		{Name: "ca", SecureBoot: true, Enrolled: "ca", Fuzz: true},
+		{Name: "sboff", Enrolled: "mok"},
+		{Name: "enforce", Enrolled: "mok", Cmdline: "module.sig_enforce=1"},
+		{Name: "lockdown", Enrolled: "mok", Cmdline: "lockdown=integrity"},
+	}
+}
+
+// enrolled are the certificates in the machine's MOK list.
+func (s Scenario) enrolled(t *cases.Trust) [][]byte {
+	switch s.Enrolled {
+	case "mok":
+		return t.MOK()
+	case "ca":
+		return t.CAs()
+	}
+	return nil
+}
+
+// vars puts the scenario into the firmware's variables.
+func (s Scenario) vars(set *cases.Set) func(*varstore.Store) {
+	return func(v *varstore.Store) {
+		if certs := s.enrolled(set.Trust); len(certs) > 0 {
+			v.EnrolMOK(certs...)
+		}
+		if s.Enrolled == "mok" {
+			v.RevokeMOK(set.Trust.Cert("revoked").DER)
+			for _, h := range set.BlockHash {
+				v.RevokeHash(h)
+			}
+		}
+		if !s.SecureBoot {
+			v.SecureBootOff()
+		}
+	}
+}
+
+// Named picks scenarios by name; none means all.
+func Named(names []string) ([]Scenario, error) {
+	all := Scenarios()
+	if len(names) == 0 {
+		return all, nil
+	}
+	var out []Scenario
+	for _, n := range names {
+		found := false
+		for _, s := range all {
+			if s.Name == n {
+				out, found = append(out, s), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("no scenario %s", n)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,81 @@
+// Package truth keeps what booted kernels said of the test's modules, so that a
+// predictor can be checked against it without a boot.
+package truth
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Row is one kernel's answer to one case.
+type Row struct {
+	Scenario, Group, Case, Method string
+	Result                        string   // OK, the errno's name, FAIL
+	Lines                         []string // why, as dmesg has it; empty: nothing
+}
+
+// Table is all answers of one kernel.
+type Table struct {
+	Kernel   string
+	Packages map[string]string // name to version
+	Rows     []Row
+}
+
+const lineSeparator = " | "
+
+// Write writes the table sorted, with the packages in front.
+func (t *Table) Write(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	fmt.Fprintf(out, "# kernel\t%s\n", t.Kernel)
+	for _, p := range sortedKeys(t.Packages) {
+		fmt.Fprintf(out, "# package\t%s\t%s\n", p, t.Packages[p])
+	}
+	fmt.Fprintln(out, "# scenario\tgroup\tcase\tmethod\tresult\tdmesg")
+	slices.SortStableFunc(t.Rows, func(a, b Row) int { return cmp.Compare(a.Scenario, b.Scenario) })
+	for _, r := range t.Rows {
+		fmt.Fprintln(out, strings.Join([]string{r.Scenario, r.Group, r.Case, r.Method, r.Result, strings.Join(r.Lines, lineSeparator)}, "\t"))
+	}
+	return out.Flush()
+}
+
+// Read reads what Write wrote.
+func Read(r io.Reader) (*Table, error) {
+	t := &Table{Packages: map[string]string{}}
+	sc := bufio.NewScanner(r)
+	sc.Buffer(nil, 1<<20)
+	for sc.Scan() {
+		f := strings.Split(sc.Text(), "\t")
+		switch {
+		case f[0] == "# kernel" && len(f) == 2:
+			t.Kernel = f[1]
+		case f[0] == "# package" && len(f) == 3:
+			t.Packages[f[1]] = f[2]
+		case strings.HasPrefix(f[0], "#"):
+		case len(f) != 6:
+			return nil, fmt.Errorf("truth table: %d fields in %q", len(f), sc.Text())
+		default:
+			t.Rows = append(t.Rows, Row{f[0], f[1], f[2], f[3], f[4], lines(f[5])})
+		}
+	}
+	return t, sc.Err()
+}
+
+func lines(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, lineSeparator)
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
