@@ -36,7 +36,9 @@ func (o Options) addJobs(files boot.Files, b *Boot) error {
 		}
 	}
 	if b.Scenario.Fuzz {
-		jobs = append(jobs, o.fuzzJobs(files, b.Target)...)
+		for _, f := range o.fuzzJobs(b.Target) {
+			jobs = append(jobs, wire.Job{Name: f.name, Method: wire.Fuzz, Path: modulesDir + f.base.File(), Arg: fmt.Sprintf("%d:%d", o.Seed, f.count)})
+		}
 	}
 	var list bytes.Buffer
 	if err := wire.WriteJobs(&list, jobs); err != nil {
@@ -51,14 +53,20 @@ func fuzzBases() []string {
 	return []string{"key-good", "skid-good", "chain-leaf", "chain-interleaf", "key-p256", "signers-stranger-good", "chain-good"}
 }
 
+// fuzzJob are the mutations of one base.
+type fuzzJob struct {
+	name  string
+	base  cases.Case
+	count int
+}
+
 // fuzzJobs share the mutations among the bases.
-func (o Options) fuzzJobs(files boot.Files, t *Target) []wire.Job {
-	var jobs []wire.Job
+func (o Options) fuzzJobs(t *Target) []fuzzJob {
+	var jobs []fuzzJob
 	for i, base := range fuzzBases() {
-		n := (o.Mutations + i) / len(fuzzBases())
 		for _, c := range t.Cases.Cases {
-			if c.Name == base && n > 0 {
-				jobs = append(jobs, wire.Job{Name: "fuzz-" + base, Method: wire.Fuzz, Path: modulesDir + c.File(), Arg: fmt.Sprintf("%d:%d", o.Seed, n)})
+			if c.Name == base {
+				jobs = append(jobs, fuzzJob{"fuzz-" + base, c, (o.Mutations + i) / len(fuzzBases())})
 			}
 		}
 	}

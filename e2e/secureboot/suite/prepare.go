@@ -20,10 +20,11 @@ import (
 
 // Target is one kernel with its modules.
 type Target struct {
-	Kernel *fetch.Kernel
-	Probes probe.Set
-	Cases  *cases.Set
-	Distro map[string][]byte // unpacked modules of the distribution by name
+	Kernel  *fetch.Kernel
+	Builtin [][]byte // certificates in the kernel
+	Probes  probe.Set
+	Cases   *cases.Set
+	Distro  map[string][]byte // unpacked modules of the distribution by name
 }
 
 // prepare unpacks the kernels, builds the probes and makes the cases.
@@ -74,6 +75,9 @@ func target(ctx context.Context, cache fetch.Cache, series string) (*Target, err
 	}
 	t := &Target{Kernel: k, Distro: map[string][]byte{}}
 	if t.Probes, err = probe.Build(ctx, k, filepath.Join(cache.Dir, "probe")); err != nil {
+		return nil, err
+	}
+	if t.Builtin, err = k.Builtin(); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"efivarfs", "dummy"} {

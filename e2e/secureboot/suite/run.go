@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -12,6 +14,8 @@ import (
 	"github.com/kmodseal/kmodseal/e2e/secureboot/boot"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/cases"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/fetch"
+	"github.com/kmodseal/kmodseal/e2e/secureboot/mutate"
+	"github.com/kmodseal/kmodseal/e2e/secureboot/predict"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/truth"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/wire"
 )
@@ -25,35 +29,53 @@ type Options struct {
 	Jobs      int    // boots at the same time
 	Seed      uint64 // of the mutations
 	Mutations int    // a kernel
+	Replay    bool   // compare with the answers of the last run instead of booting
 	Truth     string // folder of the truth tables; empty: none is written
 	Out       io.Writer
 }
 
 // Boot is one finished boot.
 type Boot struct {
-	Target   *Target
-	Scenario Scenario
-	Log      *wire.Log
-	Wall     time.Duration
+	Target    *Target
+	Scenario  Scenario
+	Predicted map[string]predict.Prediction // by case, or BASE/INDEX
+	Mutants   map[string]mutate.Mutant
+	Log       *wire.Log
+	Wall      time.Duration
 }
 
+func (b *Boot) name() string { return b.Target.Kernel.Release + "." + b.Scenario.Name }
+
+// names are the predicted cases and mutants, sorted.
+func (b *Boot) names() []string { return slices.Sorted(maps.Keys(b.Predicted)) }
+
 // bootAll boots every kernel in every scenario.
-func (o Options) bootAll(ctx context.Context, chain *fetch.Boot, targets []*Target) ([]*Boot, error) {
+func (o Options) bootAll(ctx context.Context, chain *fetch.Boot, boots []*Boot) error {
 	init, err := guestInit(ctx, o.Cache)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var boots []*Boot
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(o.Jobs)
-	for _, t := range targets {
-		for _, s := range o.Scenarios {
-			b := &Boot{Target: t, Scenario: s}
-			boots = append(boots, b)
-			g.Go(func() error { return o.boot(ctx, chain, init, b) })
+	for _, b := range boots {
+		g.Go(func() error { return o.boot(ctx, chain, init, b) })
+	}
+	return g.Wait()
+}
+
+// plan is every kernel in every scenario, the long ones first.
+func (o Options) plan(targets []*Target) []*Boot {
+	var boots []*Boot
+	for _, fuzz := range []bool{true, false} {
+		for _, t := range targets {
+			for _, s := range o.Scenarios {
+				if s.Fuzz == fuzz {
+					boots = append(boots, &Boot{Target: t, Scenario: s})
+				}
+			}
 		}
 	}
-	return boots, g.Wait()
+	return boots
 }
 
 func (o Options) boot(ctx context.Context, chain *fetch.Boot, init []byte, b *Boot) error {
@@ -63,7 +85,7 @@ func (o Options) boot(ctx context.Context, chain *fetch.Boot, init []byte, b *Bo
 	}
 	m := boot.Machine{
 		Chain: chain, Kernel: b.Target.Kernel.Vmlinuz, Vars: b.Scenario.vars(b.Target.Cases), Cmdline: b.Scenario.Cmdline,
-		Initrd: files, Dir: filepath.Join(o.Cache, "run", b.Target.Kernel.Release+"."+b.Scenario.Name),
+		Initrd: files, Dir: filepath.Join(o.Cache, "run", b.name()),
 		Accel: o.Accel, Limit: 10 * time.Minute,
 	}
 	if err := o.addJobs(files, b); err != nil {
@@ -80,8 +102,8 @@ func (o Options) boot(ctx context.Context, chain *fetch.Boot, init []byte, b *Bo
 	return nil
 }
 
-// table is what the boots of one kernel said.
-func table(t *Target, chain *fetch.Boot, boots []*Boot) *truth.Table {
+// answers is what the boots of one kernel said.
+func answers(t *Target, chain *fetch.Boot, boots []*Boot) *truth.Table {
 	out := &truth.Table{Kernel: t.Kernel.Release, Packages: map[string]string{}}
 	for _, packages := range []map[string]string{t.Kernel.Packages, chain.Packages} {
 		for name, version := range packages {

@@ -3,11 +3,14 @@ package suite
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/kmodseal/kmodseal/e2e/secureboot/boot"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/truth"
+	"github.com/kmodseal/kmodseal/e2e/secureboot/wire"
 )
 
 // Run does the whole test; an error is what could not be done or did not agree.
@@ -19,25 +22,62 @@ func Run(ctx context.Context, o Options) error {
 	for _, t := range targets {
 		fmt.Fprintf(o.Out, "kernel %s: %d cases\n", t.Kernel.Release, len(t.Cases.Cases))
 	}
-	boots, err := o.bootAll(ctx, chain, targets)
-	if err != nil {
+	boots := o.plan(targets)
+	if err := o.predictAll(boots); err != nil {
+		return err
+	}
+	if o.Replay {
+		if err := o.replay(boots); err != nil {
+			return err
+		}
+	} else if err := o.bootAll(ctx, chain, boots); err != nil {
 		return err
 	}
 	for _, t := range targets {
-		if err := o.save(t, table(t, chain, boots)); err != nil {
+		if err := o.save(t, answers(t, chain, boots)); err != nil {
 			return err
+		}
+	}
+	return o.judge(boots)
+}
+
+// judge compares all boots; any difference is an error.
+func (o Options) judge(boots []*Boot) error {
+	var score Score
+	for _, b := range boots {
+		o.compare(b, &score)
+	}
+	fmt.Fprintf(o.Out, "%d boots: %d cases and %d mutations predicted, %d wrong; %d without prediction\n",
+		len(boots), score.Cases, score.Mutants, score.Wrong, score.Apart)
+	if score.Wrong > 0 {
+		return fmt.Errorf("%d predictions of %d were wrong", score.Wrong, score.Cases+score.Mutants)
+	}
+	return nil
+}
+
+// replay takes the answers of the last run instead of booting.
+func (o Options) replay(boots []*Boot) error {
+	for _, b := range boots {
+		f, err := os.Open(filepath.Join(o.Cache, "run", b.name(), "result.log"))
+		if err != nil {
+			return err
+		}
+		b.Log, err = wire.ReadLog(f)
+		_ = f.Close()
+		if err != nil || !b.Log.Complete {
+			return fmt.Errorf("replay %s: %w", b.name(), errors.Join(boot.ErrIncomplete, err))
 		}
 	}
 	return nil
 }
 
 // save writes a kernel's truth table.
-func (o Options) save(t *Target, answers *truth.Table) error {
+func (o Options) save(t *Target, a *truth.Table) error {
 	if o.Truth == "" {
 		return nil
 	}
 	var b bytes.Buffer
-	if err := answers.Write(&b); err != nil {
+	if err := a.Write(&b); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(o.Truth, "truth-"+t.Kernel.Series+".tsv"), b.Bytes(), 0o644)
