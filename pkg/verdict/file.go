@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"debug/elf"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/kmodseal/kmodseal/pkg/kmod"
 )
 
 // fileStage is what load_module checks once the signature is accepted, as far
@@ -79,9 +82,7 @@ func (g *judging) checkLayout() outcome {
 
 // checkCRC is check_version.
 func (g *judging) checkCRC(name string, crc uint32, rule string, state State, errno Errno) outcome {
-	versions := false
 	for _, s := range g.elf.Undefined {
-		versions = versions || s.HasCRC
 		if s.Name != name || !s.HasCRC {
 			continue
 		}
@@ -91,7 +92,7 @@ func (g *judging) checkCRC(name string, crc uint32, rule string, state State, er
 		line := g.sayLine("%s: disagrees about version of symbol %s", g.elf.Name, name)
 		return outcome{state, errno, line, rule, fmt.Sprintf("%s has CRC %#08x in the module and %#08x in the kernel: the module was built for another kernel", name, s.CRC, crc)}
 	}
-	if !versions {
+	if !g.hasVersions() {
 		return g.noVersions(name)
 	}
 	line := g.sayLine("%s: no symbol version for %s", g.elf.Name, name)
@@ -112,10 +113,7 @@ func (g *judging) noVersions(name string) outcome {
 // checkVermagic is same_magic: with symbol versions in the module the release
 // is not compared, only what follows it.
 func (g *judging) checkVermagic() outcome {
-	own, versions := g.elf.Vermagic, false
-	for _, s := range g.elf.Undefined {
-		versions = versions || s.HasCRC
-	}
+	own, versions := g.elf.Vermagic, g.hasVersions()
 	if g.facts.Vermagic != "" {
 		a, b := own, g.facts.Vermagic
 		if versions {
@@ -125,7 +123,7 @@ func (g *judging) checkVermagic() outcome {
 		if strings.TrimRight(a, " ") != strings.TrimRight(b, " ") {
 			return g.wrongMagic(g.facts.Vermagic)
 		}
-		if versions && g.facts.Symvers != nil {
+		if !versions || g.facts.Symvers != nil {
 			return outcome{state: Loads}
 		}
 	}
@@ -141,6 +139,10 @@ func (g *judging) checkVermagic() outcome {
 		g.note("the symbol versions: no Module.symvers; a kernel with MODVERSIONS goes by them and not by the release")
 	}
 	return g.wrongMagic(strings.TrimSpace(g.release + " " + flags))
+}
+
+func (g *judging) hasVersions() bool {
+	return slices.ContainsFunc(g.elf.Undefined, func(s kmod.Symbol) bool { return s.HasCRC })
 }
 
 func (g *judging) wrongMagic(should string) outcome {

@@ -60,6 +60,9 @@ func (g *judging) plainModule() outcome {
 	if late := g.fileStage(); late.state != Loads {
 		return late
 	}
+	if o.rule == ruleTolerated { // module_augment_kernel_taints; once since the kernel started
+		o.line = g.sayLine("%s: module verification failed: signature and/or required key missing - tainting kernel", g.elf.Name)
+	}
 	return o
 }
 

@@ -43,7 +43,6 @@ func (g *judging) tolerate(o outcome, what, locked string) outcome {
 	default:
 		o.why = "loads and taints the kernel, as nothing enforces signatures: " + o.why
 		o.state, o.errno, o.rule = Loads, noError, ruleTolerated
-		o.line = g.taintLine()
 	}
 	return o
 }
@@ -51,14 +50,6 @@ func (g *judging) tolerate(o outcome, what, locked string) outcome {
 func (k *kernel) sayLine(format string, args ...any) string {
 	k.say(format, args...)
 	return k.log[len(k.log)-1]
-}
-
-// taintLine is what the kernel says of the first such module since it started.
-func (g *judging) taintLine() string {
-	if g.elf == nil {
-		return ""
-	}
-	return g.sayLine("%s: module verification failed: signature and/or required key missing - tainting kernel", g.elf.Name)
 }
 
 // checkSignature is mod_verify_sig.
