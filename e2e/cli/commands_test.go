@@ -167,8 +167,11 @@ func run(ts *testscript.TestScript, neg bool, args []string) {
 func noleak(ts *testscript.TestScript, _ bool, _ []string) {
 	files := 0
 	ts.Check(filepath.WalkDir(ts.MkAbs("."), func(p string, e fs.DirEntry, err error) error {
-		if err != nil || e.Name() == "keys" && e.IsDir() {
-			return errors.Join(err, fs.SkipDir)
+		if err != nil {
+			return err
+		}
+		if e.Name() == "keys" && e.IsDir() {
+			return fs.SkipDir
 		}
 		if !e.Type().IsRegular() {
 			return nil
@@ -222,5 +225,19 @@ func same(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if (digest(args[0]) == digest(args[1])) == neg {
 		ts.Fatalf("%s and %s: same is %v", args[0], args[1], neg)
+	}
+}
+
+// keyenv NAME FILE: sets a variable to what a file holds.
+func keyenv(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], ts.ReadFile(args[1]))
+}
+
+// emptydir DIR: nothing is in it.
+func emptydir(ts *testscript.TestScript, _ bool, args []string) {
+	entries, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(entries) > 0 {
+		ts.Fatalf("%s holds %s", args[0], entries[0].Name())
 	}
 }

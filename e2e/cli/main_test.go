@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"module": module, "push": push, "hostile": hostile, "run": run, "noleak": noleak, "damage": damage, "tags": tags,
-			"same": same,
+			"same": same, "keyenv": keyenv, "emptydir": emptydir,
 		},
 	})
 }

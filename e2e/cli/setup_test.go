@@ -80,7 +80,11 @@ func setup(env *testscript.Env) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	blobs := registry.NewDiskBlobHandler(filepath.Join(env.WorkDir, ".registry"))
+	blobDir := filepath.Join(env.WorkDir, ".registry")
+	if err := os.Mkdir(blobDir, 0o700); err != nil {
+		return err
+	}
+	blobs := registry.NewDiskBlobHandler(blobDir)
 	reg := registry.New(registry.WithBlobHandler(blobs), registry.Logger(log.New(io.Discard, "", 0)))
 	plain := httptest.NewServer(reg)
 	env.Defer(plain.Close)

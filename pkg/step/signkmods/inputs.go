@@ -5,7 +5,6 @@ import (
 	"os"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
-	"github.com/kmodseal/kmodseal/pkg/kconfig"
 	"github.com/kmodseal/kmodseal/pkg/step"
 )
 
@@ -47,11 +46,11 @@ func configuredHash(file string) (string, error) {
 	if file == "" {
 		return "sha256", nil
 	}
-	config, err := kconfig.Load(file)
+	config, err := step.KernelConfig(file)
 	if err != nil {
 		return "", err
 	}
-	if h := config["CONFIG_MODULE_SIG_HASH"]; h != "" {
+	if h := config["MODULE_SIG_HASH"]; h != "" {
 		return h, nil
 	}
 	return "", fault.New(fault.Input, "kernel config %s: CONFIG_MODULE_SIG_HASH is not set", file).

@@ -55,6 +55,9 @@ Either all modules are signed or none is changed.`,
 
 // Run implements step.Command.
 func (c *command) Run(ctx context.Context, s *step.Session) error {
+	if err := keys.Harden(); err != nil {
+		s.Warn("%v", err)
+	}
 	hash, err := c.hash()
 	if err != nil {
 		return err

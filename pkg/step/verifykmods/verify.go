@@ -57,7 +57,7 @@ func (c *command) Run(ctx context.Context, s *step.Session) error {
 	if err != nil {
 		return err
 	}
-	judge, err := c.judge(s, trust)
+	judge, err := c.judge(trust)
 	if err != nil {
 		return err
 	}
