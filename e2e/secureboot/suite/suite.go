@@ -7,8 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kmodseal/kmodseal/e2e/secureboot/boot"
+	"github.com/kmodseal/kmodseal/e2e/secureboot/fetch"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/truth"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/wire"
 )
@@ -30,7 +34,7 @@ func Run(ctx context.Context, o Options) error {
 		if err := o.replay(boots); err != nil {
 			return err
 		}
-	} else if err := o.bootAll(ctx, chain, boots); err != nil {
+	} else if err := errors.Join(o.refusals(ctx, chain, targets[0]), o.bootAll(ctx, chain, boots)); err != nil {
 		return err
 	}
 	for _, t := range targets {
@@ -39,6 +43,29 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	return o.judge(boots)
+}
+
+// refusals are the negative controls: each link of the chain with one bit flipped.
+func (o Options) refusals(ctx context.Context, chain *fetch.Boot, t *Target) error {
+	if !o.Negative {
+		return nil
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(o.Jobs)
+	for _, l := range boot.Links() {
+		g.Go(func() error {
+			m := boot.Machine{
+				Chain: chain, Kernel: t.Kernel.Vmlinuz, Initrd: boot.Files{"/init": nil},
+				Dir: filepath.Join(o.Cache, "run", "flipped-"+l.Name), Accel: o.Accel, Limit: 2 * time.Minute,
+			}
+			if err := m.Refused(ctx, l); err != nil {
+				return err
+			}
+			fmt.Fprintf(o.Out, "one bit flipped in %s: refused, %q\n", l.Name, l.Refusal)
+			return nil
+		})
+	}
+	return g.Wait()
 }
 
 // judge compares all boots; any difference is an error.

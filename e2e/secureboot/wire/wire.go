@@ -139,7 +139,7 @@ func split(s string) []string {
 // Verdict are the lines that tell why a module was refused: those without news
 // that the kernel has once a boot, or about a module that did load.
 func (a Answer) Verdict() []string {
-	news := regexp.MustCompile(`init ran|loading out-of-tree module|module verification failed: signature|callbacks suppressed|module license .* taints kernel|Disabling lock debugging`)
+	news := regexp.MustCompile(`init ran|loading out-of-tree module|module verification failed: signature|callbacks suppressed|module license .*taints kernel|bad vermagic: kernel tainted|^alg: No test for |Disabling lock debugging`)
 	var lines []string
 	for _, l := range a.Lines {
 		if !news.MatchString(l) {
@@ -147,4 +147,12 @@ func (a Answer) Verdict() []string {
 		}
 	}
 	return lines
+}
+
+// Printable keeps a line in one line and in ASCII (for strings.Map).
+func Printable(r rune) rune {
+	if r < ' ' || r > '~' {
+		return '?'
+	}
+	return r
 }

@@ -111,14 +111,7 @@ func result(err error) string {
 		}
 		return unix.ErrnoName(e)
 	}
-	return strings.Map(printable, "ERROR:"+err.Error())
-}
-
-func printable(r rune) rune {
-	if r < ' ' || r > '~' {
-		return '?'
-	}
-	return r
+	return strings.Map(wire.Printable, "ERROR:"+err.Error())
 }
 
 // messages drains the kernel's ring buffer and gives its lines without level and time.
@@ -135,7 +128,7 @@ func messages() []string {
 			s = s[i+2:]
 		}
 		if s != "" {
-			lines = append(lines, strings.Map(printable, s))
+			lines = append(lines, strings.Map(wire.Printable, s))
 		}
 	}
 	return lines

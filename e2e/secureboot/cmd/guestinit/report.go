@@ -110,7 +110,7 @@ func mokImport(out io.Writer, j wire.Job) {
 func shell(out io.Writer, script string) {
 	b, err := exec.Command("/bin/sh", "-e", script).CombinedOutput()
 	for line := range strings.Lines(string(b)) {
-		wire.Note(out, "SHELL %s", strings.Map(printable, strings.TrimSpace(line)))
+		wire.Note(out, "SHELL %s", strings.Map(wire.Printable, strings.TrimSpace(line)))
 	}
 	wire.Fact(out, "SHELL "+filepath.Base(script), fmt.Sprint(err))
 }
