@@ -8,6 +8,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/imagefs"
 	"github.com/kmodseal/kmodseal/pkg/manifest"
 	"github.com/kmodseal/kmodseal/pkg/source"
 )
@@ -98,28 +99,36 @@ func lowest(p *manifest.Platform, ms []*manifest.Module) int {
 	return low
 }
 
-// find gives the copy in the image of each of ms. Where one is not found in the
-// upper layers, a link further down may be why, so all are read then.
+// find gives the copy in the image of each of ms. Where the upper layers alone
+// make no sense or lack one, a link to or in a lower layer may be why: all are
+// read then.
 func (s *inspector) find(ctx context.Context, out *inspected, layers []v1.Layer, low int, ms []*manifest.Module) ([]module, error) {
-	for {
-		var err error
-		if out.view, err = newView(ctx, layers, low, s.certPath, s.meter); err != nil {
-			return nil, err
-		}
-		all, err := out.view.modules(ctx)
-		if err != nil {
-			return nil, err
-		}
-		now, missing := match(ms, all)
-		switch {
-		case missing == "":
-			s.leftovers(out.Platform, ms, all)
-			return now, nil
-		case low == 0:
-			return nil, fault.New(fault.Input, "module %s (%s) is not in the source", missing, out.Platform).Hint(extractAgain)
-		}
-		low = 0
+	now, missing, err := s.look(ctx, out, layers, low, ms)
+	if low > 0 && (missing != "" || out.view.tree == nil && fault.ClassOf(err) == fault.Input) {
+		now, missing, err = s.look(ctx, out, layers, 0, ms)
 	}
+	if err == nil && missing != "" {
+		err = fault.New(fault.Input, "module %s (%s) is not in the source", missing, out.Platform).Hint(extractAgain)
+	}
+	return now, err
+}
+
+// look is find from layer low on; missing is the first module that is not there.
+func (s *inspector) look(ctx context.Context, out *inspected, layers []v1.Layer, low int, ms []*manifest.Module) (now []module, missing string, err error) {
+	if out.view, err = newView(ctx, layers, low, s.certPath, s.meter); err != nil {
+		return nil, "", err
+	}
+	if out.view.tree, err = imagefs.Flatten(out.view.read); err != nil {
+		return nil, "", err
+	}
+	all, err := out.view.modules(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	if now, missing = match(ms, all); missing == "" {
+		s.leftovers(out.Platform, ms, all)
+	}
+	return now, missing, nil
 }
 
 // match pairs modules by path; missing is one that has no pair.
@@ -151,15 +160,15 @@ func (s *inspector) leftovers(platform string, ms []*manifest.Module, all []modu
 			left = append(left, m.Path)
 		}
 	}
-	s.leftover(platform, left)
+	leftover(s.warn, platform, left)
 }
 
 // leftover names at most a few.
-func (s *inspector) leftover(platform string, left []string) {
+func leftover(warn func(string, ...any), platform string, left []string) {
 	const few = 5
 	if n := len(left); n > few {
-		s.warn("%s: %d modules stay unsigned, they are not in the kmods folder: %s, ...", platform, n, strings.Join(left[:few], ", "))
+		warn("%s: %d modules stay unsigned, they are not in the kmods folder: %s, ...", platform, n, strings.Join(left[:few], ", "))
 	} else if n > 0 {
-		s.warn("%s: unsigned and not in the kmods folder: %s", platform, strings.Join(left, ", "))
+		warn("%s: unsigned and not in the kmods folder: %s", platform, strings.Join(left, ", "))
 	}
 }

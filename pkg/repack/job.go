@@ -3,6 +3,7 @@ package repack
 import (
 	"cmp"
 	"context"
+	"io"
 	"os"
 	"path"
 	"slices"
@@ -24,6 +25,9 @@ type job struct {
 	gate     *gate
 	from, to source.Ref
 	certPath string
+	baseRef  string              // full reference of Base, where a registry holds it
+	dest     *source.Destination // nil for a folder
+	closers  []io.Closer
 }
 
 // prepare refuses what can be refused without looking at an image.
@@ -96,11 +100,35 @@ func (j *job) guard() error {
 	if err != nil {
 		return err
 	}
+	j.closers = append(j.closers, root)
 	j.gate = &gate{root: root, judge: judge}
 	return nil
 }
 
-func (j *job) close() { _ = j.gate.root.Close() }
+// target checks DST, so that nothing is read for a place that cannot be written.
+func (j *job) target(ctx context.Context) error {
+	if j.to.Kind == source.Dir {
+		if len(j.AlsoTags) > 0 {
+			return fault.New(fault.Usage, "a folder has no tags").Hint("leave --also-tag out")
+		}
+		return emptyOrNew(j.to.Name)
+	}
+	o := j.Images
+	if j.Progress != nil {
+		o.Progress = func(done, total int64) { j.Progress("push", done, total) }
+	}
+	var err error
+	if j.dest, err = source.Create(ctx, j.to, o); err != nil {
+		return err
+	}
+	return j.dest.CheckTags(j.AlsoTags)
+}
+
+func (j *job) close() {
+	for _, c := range j.closers {
+		_ = c.Close() // read only
+	}
+}
 
 // open opens the source by the digest that was extracted, where it can be named
 // by one. A tag that has moved on is told, and not followed.

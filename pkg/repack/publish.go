@@ -2,11 +2,13 @@ package repack
 
 import (
 	"context"
+	"io"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/imagefs"
 	"github.com/kmodseal/kmodseal/pkg/source"
 )
 
@@ -25,24 +27,15 @@ func (j *job) publish(ctx context.Context, out *outcome) (*Result, error) {
 		Signer: strings.Join(out.signers.names, ", "), Fingerprint: strings.Join(out.signers.prints, ", "),
 	}
 	if j.to.Kind == source.Dir {
-		return res, j.unpack(ctx, out, res)
+		res.Pushed = true
+		return res, j.writeTree(ctx, out)
 	}
 	h, err := out.digest()
 	if err != nil {
 		return nil, err
 	}
 	res.Digest = h.String()
-	o := j.Images
-	if j.Progress != nil {
-		o.Progress = func(done, total int64) { j.Progress("push", done, total) }
-	}
-	d, err := source.Create(ctx, j.to, o)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.CheckTags(j.AlsoTags); err != nil {
-		return nil, err
-	}
+	d := j.dest
 	there, ok, err := d.Digest(ctx)
 	if err != nil {
 		return nil, err
@@ -80,4 +73,40 @@ func (j *job) url() string {
 		return j.to.Name
 	}
 	return j.to.String()
+}
+
+// writeTree unpacks the result.
+func (j *job) writeTree(ctx context.Context, out *outcome) error {
+	if out.tars == nil {
+		var err error
+		if out.tars, err = tarsOf(out.img); err != nil {
+			return err
+		}
+	}
+	return unpack(ctx, j.to.Name, out.tars, j.Warn)
+}
+
+// tarsOf are the layers of img as tar streams, lowest first.
+func tarsOf(img v1.Image) ([]tarball, error) {
+	layers, err := img.Layers()
+	if err != nil {
+		return nil, err
+	}
+	tars := make([]tarball, len(layers))
+	for i, l := range layers {
+		if own, ok := l.(*layer); ok {
+			tars[i] = own.tar
+			continue
+		}
+		tars[i] = func(ctx context.Context, w io.Writer) error {
+			r, err := imagefs.Blob(ctx, l)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			_, err = io.Copy(w, r)
+			return err
+		}
+	}
+	return tars, nil
 }

@@ -56,6 +56,7 @@ type Result struct {
 type outcome struct {
 	img     v1.Image
 	idx     v1.ImageIndex
+	tars    []tarball // instead of both, for a folder from a folder
 	added   int64
 	signers *signers
 	signed  int
@@ -71,6 +72,9 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer j.close()
+	if err := j.target(ctx); err != nil {
+		return nil, err
+	}
 	src, err := j.open(ctx)
 	if err != nil {
 		return nil, err

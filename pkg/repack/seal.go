@@ -146,7 +146,7 @@ func (s *sealer) certificate(in *inspected) (*file, error) {
 
 // holds says whether f is the file at path with the content data.
 func (v *view) holds(f imagefs.File, path string, data []byte) bool {
-	o := v.facts[f.Layer+v.lowest][f.Entry.Path]
+	o := v.facts[f.Layer+v.lowest][f.Entry.Header]
 	return o != nil && o.stored == sum(data) && (f.Path == path || slices.Contains(f.HardLinks, path))
 }
 

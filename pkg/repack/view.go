@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -36,7 +37,7 @@ type original struct {
 func newOriginal(h *tar.Header, stored []byte) *original {
 	o := &original{header: h, stored: sum(stored)}
 	plain, codec, err := kmod.Decode(stored, 0)
-	if err != nil {
+	if err != nil && !errors.Is(err, kmod.ErrTrailing) { // signed after compression: signing repairs it
 		o.err = err
 		return o
 	}
@@ -58,42 +59,44 @@ type view struct {
 	layers []v1.Layer // all of the image's
 	lowest int        // the first that was read
 	codecs []kmod.Codec
-	read   []imagefs.Layer // layers[lowest:]
-	facts  []map[string]*original
+	read   []imagefs.Layer             // layers[lowest:]
+	facts  []map[*tar.Header]*original // by layer of the image and Entry.Header
 	tree   *imagefs.Tree
 	meter  *meter
 }
 
-// newView reads layers[lowest:] once each, in parallel.
+// newView reads layers[lowest:] once each, in parallel; the tree comes later.
 func newView(ctx context.Context, layers []v1.Layer, lowest int, extra string, m *meter) (*view, error) {
 	v := &view{
 		layers: layers, lowest: lowest, meter: m,
 		codecs: make([]kmod.Codec, len(layers)),
 		read:   make([]imagefs.Layer, len(layers)-lowest),
-		facts:  make([]map[string]*original, len(layers)),
+		facts:  make([]map[*tar.Header]*original, len(layers)),
 	}
 	want := func(p string) bool { return isModule(p) || p == extra }
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for n := lowest; n < len(layers); n++ {
-		g.Go(func() error { return v.scan(gctx, n, want) })
+		g.Go(func() error {
+			entries, err := v.scan(gctx, n, want)
+			if err != nil {
+				return err
+			}
+			digest, err := layers[n].Digest()
+			v.read[n-lowest] = imagefs.Layer{Digest: digest, Entries: entries}
+			return err
+		})
 	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	var err error
-	v.tree, err = imagefs.Flatten(v.read)
-	return v, err
+	return v, g.Wait()
 }
 
 func isModule(p string) bool { return kmod.IsName(path.Base(p)) }
 
-// scan reads layer n and keeps the facts on the files that want says yes to.
-// The last of several entries of one path is the one that counts.
-func (v *view) scan(ctx context.Context, n int, want func(string) bool) error {
+// scan reads layer n and adds the facts on the files that want says yes to.
+func (v *view) scan(ctx context.Context, n int, want func(string) bool) ([]imagefs.Entry, error) {
 	digest, err := v.layers[n].Digest()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	l := &sniffed{Layer: v.layers[n], meter: v.meter}
 	if size, err := l.Size(); err == nil {
@@ -101,25 +104,24 @@ func (v *view) scan(ctx context.Context, n int, want func(string) bool) error {
 	}
 	r, err := imagefs.Blob(ctx, l)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer r.Close()
 	if v.facts[n] == nil {
-		v.facts[n] = map[string]*original{}
+		v.facts[n] = map[*tar.Header]*original{}
 	}
-	entries, err := imagefs.Scan(ctx, r, imagefs.Limits{}, want, func(h *tar.Header, p string, r io.Reader) error {
+	entries, err := imagefs.Scan(ctx, r, imagefs.Limits{}, want, func(h *tar.Header, _ string, r io.Reader) error {
 		data, err := io.ReadAll(r)
 		if err == nil {
-			v.facts[n][p] = newOriginal(h, data)
+			v.facts[n][h] = newOriginal(h, data)
 		}
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("read layer %s: %w", digest, err)
+		return nil, fmt.Errorf("read layer %s: %w", digest, err)
 	}
-	v.read[n-v.lowest] = imagefs.Layer{Digest: digest, Entries: entries}
 	v.codecs[n] = l.codec()
-	return nil
+	return entries, nil
 }
 
 // modules are the live files with the name of a module, with their facts.
@@ -131,18 +133,16 @@ func (v *view) modules(ctx context.Context) ([]module, error) {
 	out := make([]module, 0, len(files))
 	for _, f := range files {
 		n := f.Layer + v.lowest
-		if v.facts[n][f.Entry.Path] == nil {
-			// A hard link made a module of a file of another name.
-			err := v.scan(ctx, n, func(p string) bool { return p == f.Entry.Path })
+		h := f.Entry.Header
+		if h == nil {
+			// Only a link to it has the name of a module.
+			entries, err := v.scan(ctx, n, func(p string) bool { return p == f.Entry.Path })
 			if err != nil {
 				return nil, err
 			}
+			h = entries[f.Index].Header
 		}
-		o := v.facts[n][f.Entry.Path]
-		if o == nil {
-			return nil, fmt.Errorf("read %q: not found again in its layer", f.Path)
-		}
-		out = append(out, module{File: f, layer: n, digest: v.read[f.Layer].Digest.String(), original: o})
+		out = append(out, module{File: f, layer: n, digest: v.read[f.Layer].Digest.String(), original: v.facts[n][h]})
 	}
 	return out, nil
 }

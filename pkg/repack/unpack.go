@@ -1,0 +1,301 @@
+package repack
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+)
+
+// unpack writes the flattened view of tars, lowest first, to the folder dir,
+// which must be new or empty: into a temporary folder beside it, then by rename.
+// The owner is set by root only; extended attributes, device nodes, pipes and
+// sockets are left out.
+func unpack(ctx context.Context, dir string, tars []tarball, warn func(string, ...any)) (err error) {
+	if err := emptyOrNew(dir); err != nil {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return fmt.Errorf("create destination: %w", err)
+	}
+	tmp, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+"-*")
+	if err != nil {
+		return fmt.Errorf("create destination: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(tmp))
+		}
+	}()
+	if err := unpackInto(ctx, tmp, tars, warn); err != nil {
+		return err
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("replace destination: %w", err)
+	}
+	return os.Rename(tmp, dir)
+}
+
+// emptyOrNew refuses a folder that holds anything.
+func emptyOrNew(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err == nil && len(entries) == 0 || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fault.New(fault.Usage, "destination: %w", err)
+	}
+	return fault.New(fault.Usage, "destination folder %s is not empty", dir).Hint("name a new folder, or empty this one")
+}
+
+func unpackInto(ctx context.Context, dir string, tars []tarball, warn func(string, ...any)) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	u := &unpacker{root: root, dirs: map[string]*tar.Header{".": {Mode: 0o755}}, owner: os.Geteuid() == 0}
+	for _, t := range tars {
+		u.made = map[string]bool{}
+		if err := u.layer(ctx, t); err != nil {
+			return err
+		}
+	}
+	if len(u.special) > 0 {
+		warn("left out: %d device nodes, pipes and sockets, the first is %s", len(u.special), u.special[0])
+	}
+	return u.finish()
+}
+
+// unpacker applies tar streams to a folder as a container runtime does.
+type unpacker struct {
+	root    *os.Root
+	made    map[string]bool        // by the layer at hand: its whiteouts do not hide these
+	dirs    map[string]*tar.Header // modes and times are set at the end
+	special []string
+	owner   bool
+}
+
+func (u *unpacker) layer(ctx context.Context, t tarball) error {
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(t(ctx, w)) }()
+	defer r.Close()
+	in := tar.NewReader(r)
+	for {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			_, err = io.Copy(io.Discard, r) // to the end, where the digest is checked
+			return err
+		}
+		if err != nil {
+			return fmt.Errorf("unpack: %w", err)
+		}
+		if err := u.entry(h, in); err != nil {
+			return fmt.Errorf("unpack %q: %w", h.Name, err)
+		}
+	}
+}
+
+func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
+	name := path.Clean("/" + h.Name)[1:]
+	if name == "" || h.Typeflag == tar.TypeXGlobalHeader {
+		return nil
+	}
+	parent, err := u.resolve(path.Dir(name), true)
+	if err != nil {
+		return err
+	}
+	base := path.Base(name)
+	if hidden, ok := strings.CutPrefix(base, ".wh."); ok {
+		return u.hide(parent, hidden)
+	}
+	name = path.Join(parent, base)
+	if h.Typeflag == tar.TypeDir {
+		return u.dir(name, h)
+	}
+	if err := u.root.RemoveAll(name); err != nil {
+		return err
+	}
+	u.made[name] = true
+	switch h.Typeflag {
+	case tar.TypeReg:
+		return u.file(name, h, r)
+	case tar.TypeSymlink:
+		return errors.Join(u.root.Symlink(h.Linkname, name), u.own(name, h))
+	case tar.TypeLink:
+		target := path.Clean("/" + h.Linkname)[1:]
+		at, err := u.resolve(path.Dir(target), false)
+		if err != nil {
+			return err
+		}
+		return u.root.Link(path.Join(at, path.Base(target)), name)
+	}
+	u.special = append(u.special, name)
+	return nil
+}
+
+func (u *unpacker) dir(name string, h *tar.Header) error {
+	if fi, err := u.root.Lstat(name); err != nil || !fi.IsDir() {
+		if err := u.root.RemoveAll(name); err != nil {
+			return err
+		}
+		if err := u.root.Mkdir(name, 0o700); err != nil {
+			return err
+		}
+	}
+	u.made[name], u.dirs[name] = true, h
+	return u.own(name, h)
+}
+
+func (u *unpacker) file(name string, h *tar.Header, r io.Reader) error {
+	f, err := u.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	if err := errors.Join(err, f.Close(), u.own(name, h)); err != nil {
+		return err
+	}
+	return u.stamp(name, h)
+}
+
+// own sets the owner, which clears setuid bits: before the mode.
+func (u *unpacker) own(name string, h *tar.Header) error {
+	if !u.owner {
+		return nil
+	}
+	return u.root.Lchown(name, h.Uid, h.Gid)
+}
+
+func (u *unpacker) stamp(name string, h *tar.Header) error {
+	if err := u.root.Chmod(name, h.FileInfo().Mode()&(fs.ModePerm|fs.ModeSetuid|fs.ModeSetgid|fs.ModeSticky)); err != nil {
+		return err
+	}
+	return u.root.Chtimes(name, h.ModTime, h.ModTime)
+}
+
+// hide removes what lower layers brought: parent/name, or for an opaque mark
+// all below parent.
+func (u *unpacker) hide(parent, name string) error {
+	if name == ".wh..opq" {
+		_, err := u.purgeBelow(parent)
+		return err
+	}
+	if strings.HasPrefix(name, ".wh.") || name == "" || name == "." || name == ".." {
+		return nil
+	}
+	return u.purge(path.Join(parent, name))
+}
+
+// purge keeps what the layer at hand has made.
+func (u *unpacker) purge(name string) error {
+	fi, err := u.root.Lstat(name)
+	if err != nil {
+		return nil //nolint:nilerr // nothing to hide
+	}
+	keep := u.made[name]
+	if fi.IsDir() {
+		kept, err := u.purgeBelow(name)
+		if err != nil {
+			return err
+		}
+		keep = keep || kept
+	}
+	if keep {
+		return nil
+	}
+	delete(u.dirs, name)
+	return u.root.Remove(name)
+}
+
+func (u *unpacker) purgeBelow(dir string) (kept bool, err error) {
+	entries, err := fs.ReadDir(u.root.FS(), dir)
+	if err != nil {
+		return false, nil //nolint:nilerr // nothing to hide
+	}
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		if err := u.purge(name); err != nil {
+			return false, err
+		}
+		if _, err := u.root.Lstat(name); err == nil {
+			kept = true
+		}
+	}
+	return kept, nil
+}
+
+// resolve follows the symbolic links in a folder's path inside the root, as a
+// process in a chroot does. With create missing folders are made.
+func (u *unpacker) resolve(dir string, create bool) (string, error) {
+	at, left := ".", dir
+	for hops := 0; left != "" && left != "."; {
+		var name string
+		name, left, _ = strings.Cut(left, "/")
+		if name == "" || name == "." {
+			continue
+		}
+		next := path.Join(at, name)
+		if name == ".." {
+			at = path.Clean("/" + next)[1:]
+			if at == "" {
+				at = "."
+			}
+			continue
+		}
+		fi, err := u.root.Lstat(next)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && create:
+			if err := u.root.Mkdir(next, 0o755); err != nil {
+				return "", err
+			}
+		case err != nil:
+			return "", err
+		case fi.Mode()&fs.ModeSymlink != 0:
+			if hops++; hops > 40 { // Linux: MAXSYMLINKS
+				return "", fault.New(fault.Input, "too many levels of symbolic links")
+			}
+			to, err := u.root.Readlink(next)
+			if err != nil {
+				return "", err
+			}
+			if path.IsAbs(to) {
+				at = "."
+			}
+			left = to + "/" + left
+			continue
+		}
+		at = next
+	}
+	return at, nil
+}
+
+// finish sets the folders' modes and times, deepest first.
+func (u *unpacker) finish() error {
+	names := make([]string, 0, len(u.dirs))
+	for name := range u.dirs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	slices.Reverse(names)
+	for _, name := range names {
+		fi, err := u.root.Lstat(name)
+		if err != nil || !fi.IsDir() {
+			continue // replaced by a later layer
+		}
+		if err := u.stamp(name, u.dirs[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
