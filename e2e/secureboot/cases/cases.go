@@ -40,6 +40,16 @@ type Set struct {
 	BlockHash [][32]byte // SHA-256 of whole files, for MokListX
 }
 
+// Case gives a case by name; it panics on a name that is none.
+func (s *Set) Case(name string) Case {
+	for _, c := range s.Cases {
+		if c.Name == name {
+			return c
+		}
+	}
+	panic("cases: no case " + name)
+}
+
 // maker collects cases.
 type maker struct {
 	in    Input

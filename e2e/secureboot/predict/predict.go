@@ -3,11 +3,16 @@
 package predict
 
 import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"io"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/kmodseal/kmodseal/e2e/secureboot/wire"
+	"github.com/kmodseal/kmodseal/pkg/kmod"
 	"github.com/kmodseal/kmodseal/pkg/verdict"
 )
 
@@ -85,9 +90,19 @@ func position(on bool) verdict.Switch {
 	return verdict.Off
 }
 
-// Judge predicts for one module.
-func (p *Predictor) Judge(method, file string, module []byte) Prediction {
-	v := p.judges[method].One(verdict.Module{Path: file, Stored: module})
+// Module is a module file.
+type Module struct {
+	File  string
+	Bytes []byte
+}
+
+// Judge predicts for one module, loaded after those that are to be there before.
+func (p *Predictor) Judge(method string, m Module, before ...Module) Prediction {
+	set := []verdict.Module{}
+	for _, o := range append(before, m) {
+		set = append(set, verdict.Module{Path: o.File, Stored: o.Bytes})
+	}
+	v := p.judges[method].Set(set)[len(before)]
 	return Prediction{State: v.State, Errno: v.Errno, Dmesg: v.Dmesg, Lines: v.Kmsg, Rule: v.Rule}
 }
 
@@ -123,25 +138,42 @@ func (p Prediction) Log() []string {
 	return wire.Answer{Lines: lines}.Verdict()
 }
 
-// Facts reads config and symbols of an unpacked kernel.
-func Facts(release, vermagic, config, symvers string) (*verdict.Kernel, error) {
-	k := &verdict.Kernel{Release: release, Vermagic: vermagic, Machine: "amd64", From: config}
-	c, err := os.Open(config)
+// Facts reads what is known of an unpacked kernel: its config, its symbols and
+// one of its own modules.
+func Facts(release, config, symvers string, own []byte) (*verdict.Kernel, error) {
+	k := &verdict.Kernel{Release: release, Machine: "amd64", From: config}
+	m, err := kmod.Parse(own)
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
-	if k.Config, err = verdict.ParseConfig(c); err != nil {
+	k.Vermagic = m.Vermagic
+	if k.ModuleSize, err = moduleSize(own); err != nil {
 		return nil, err
 	}
-	if symvers == "" {
-		return k, nil
+	if err := parse(config, func(f io.Reader) (err error) { k.Config, err = verdict.ParseConfig(f); return err }); err != nil {
+		return nil, err
 	}
-	s, err := os.Open(symvers)
+	return k, parse(symvers, func(f io.Reader) (err error) { k.Symvers, err = verdict.ParseSymvers(f); return err })
+}
+
+func parse(file string, read func(io.Reader) error) error {
+	f, err := os.Open(file)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer s.Close()
-	k.Symvers, err = verdict.ParseSymvers(s)
-	return k, err
+	defer f.Close()
+	return read(f)
+}
+
+// moduleSize is the size of the kernel's struct module, which each of its modules holds one of.
+func moduleSize(module []byte) (int, error) {
+	f, err := elf.NewFile(bytes.NewReader(module))
+	if err != nil {
+		return 0, err
+	}
+	s := f.Section(".gnu.linkonce.this_module")
+	if s == nil {
+		return 0, errors.New("no struct module in the probe")
+	}
+	return int(s.Size), nil
 }

@@ -64,11 +64,7 @@ type fuzzJob struct {
 func (o Options) fuzzJobs(t *Target) []fuzzJob {
 	var jobs []fuzzJob
 	for i, base := range fuzzBases() {
-		for _, c := range t.Cases.Cases {
-			if c.Name == base {
-				jobs = append(jobs, fuzzJob{"fuzz-" + base, c, (o.Mutations + i) / len(fuzzBases())})
-			}
-		}
+		jobs = append(jobs, fuzzJob{"fuzz-" + base, t.Cases.Case(base), (o.Mutations + i) / len(fuzzBases())})
 	}
 	return jobs
 }

@@ -14,16 +14,11 @@ import (
 	"github.com/kmodseal/kmodseal/e2e/secureboot/mutate"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/predict"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/wire"
-	"github.com/kmodseal/kmodseal/pkg/kmod"
 )
 
 // predictor is the judge for one boot.
 func predictor(t *Target, s Scenario) (*predict.Predictor, error) {
-	m, err := kmod.Parse(t.Probes["sbprobe"])
-	if err != nil {
-		return nil, err
-	}
-	k, err := predict.Facts(t.Kernel.Release, m.Vermagic, t.Kernel.Config, t.Kernel.Symvers)
+	k, err := predict.Facts(t.Kernel.Release, t.Kernel.Config, t.Kernel.Symvers, t.Probes["sbprobe"])
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +41,7 @@ func (o Options) predictAll(boots []*Boot) error {
 		}
 		b.Predicted = map[string]predict.Prediction{}
 		for _, c := range b.Target.Cases.Cases {
-			b.Predicted[c.Name] = p.Judge(c.Method, c.File(), c.Bytes)
+			b.Predicted[c.Name] = One(p, b.Target.Cases, c)
 		}
 		if b.Scenario.Fuzz {
 			o.predictMutants(p, b)
@@ -58,6 +53,16 @@ func (o Options) predictAll(boots []*Boot) error {
 	return nil
 }
 
+// One predicts for a case, with the modules that it needs before it.
+func One(p *predict.Predictor, set *cases.Set, c cases.Case) predict.Prediction {
+	var before []predict.Module
+	for _, name := range c.Before {
+		b := set.Case(name)
+		before = append(before, predict.Module{File: b.File(), Bytes: b.Bytes})
+	}
+	return p.Judge(c.Method, predict.Module{File: c.File(), Bytes: c.Bytes}, before...)
+}
+
 func (o Options) predictMutants(p *predict.Predictor, b *Boot) {
 	b.Mutants = map[string]mutate.Mutant{}
 	for _, f := range o.fuzzJobs(b.Target) {
@@ -65,7 +70,7 @@ func (o Options) predictMutants(p *predict.Predictor, b *Boot) {
 			m := mutate.Make(f.base.Bytes, o.Seed, i)
 			name := fmt.Sprintf("%s/%d", f.name, i)
 			b.Mutants[name] = m
-			b.Predicted[name] = p.Judge(wire.Init, f.base.File(), m.Bytes)
+			b.Predicted[name] = p.Judge(wire.Init, predict.Module{File: f.base.File(), Bytes: m.Bytes})
 		}
 	}
 }
@@ -137,16 +142,9 @@ func (o Options) keep(b *Boot, name string, m mutate.Mutant) {
 func (b *Boot) apart() map[string]string {
 	out := map[string]string{}
 	for _, c := range b.Target.Cases.Cases {
-		if why := unpredictable(c); why != "" {
-			out[c.Name] = why
+		if c.Unpredictable != "" {
+			out[c.Name] = c.Unpredictable
 		}
 	}
 	return out
-}
-
-func unpredictable(c cases.Case) string {
-	if c.Unpredictable == "" && len(c.Before) > 0 {
-		return "needs modules loaded before it"
-	}
-	return c.Unpredictable
 }
