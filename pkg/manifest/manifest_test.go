@@ -125,6 +125,8 @@ func TestValidateRefuses(t *testing.T) {
 		"hash length":       func(m *Manifest) { m.Modules[0].Plain.SHA256 = "00" },
 		"mode":              func(m *Manifest) { m.Modules[0].Header.Mode = 0o10000 },
 		"uid":               func(m *Manifest) { m.Modules[0].Header.UID = -1 },
+		"vermagic":          func(m *Manifest) { m.Modules[0].Vermagic = "6.1\x1b[2J" },
+		"owner":             func(m *Manifest) { m.Modules[0].Header.Uname = "\xff" },
 		"time zone":         func(m *Manifest) { m.Modules[0].Header.ModTime = "2024-01-02T03:04:05+01:00" },
 		"no time":           func(m *Manifest) { m.Modules[0].Header.ModTime = "" },
 		"xattr":             func(m *Manifest) { m.Modules[0].Header.Xattrs["user.a"] = "*" },

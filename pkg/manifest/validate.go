@@ -17,15 +17,25 @@ import (
 // that has control characters or bytes that are not UTF-8: JSON cannot carry
 // those, and a terminal or log would act on them. Errors quote the path.
 func CheckPath(p string) error {
+	if err := CheckText(p); err != nil {
+		return fmt.Errorf("path %w", err)
+	}
 	switch {
 	case p == "" || p == ".":
 		return errors.New("empty path")
-	case !utf8.ValidString(p):
-		return fmt.Errorf("path %q is not UTF-8", p)
-	case strings.ContainsFunc(p, unicode.IsControl):
-		return fmt.Errorf("path %q has control characters", p)
 	case path.IsAbs(p) || p == ".." || strings.HasPrefix(p, "../") || path.Clean(p) != p:
 		return fmt.Errorf("path %q is not clean and relative", p)
+	}
+	return nil
+}
+
+// CheckText refuses text with control characters or bytes that are not UTF-8.
+func CheckText(s string) error {
+	switch {
+	case !utf8.ValidString(s):
+		return fmt.Errorf("%q is not UTF-8", s)
+	case strings.ContainsFunc(s, unicode.IsControl):
+		return fmt.Errorf("%q has control characters", s)
 	}
 	return nil
 }
@@ -79,8 +89,11 @@ func (m *Manifest) validateModules(platforms map[string]*Platform) error {
 }
 
 func (s *Source) validate() error {
-	if s.Name == "" || !utf8.ValidString(s.Name) || strings.ContainsFunc(s.Name, unicode.IsControl) {
-		return fmt.Errorf("name %q is empty or has control characters", s.Name)
+	if s.Name == "" {
+		return errors.New("empty name")
+	}
+	if err := CheckText(s.Name); err != nil {
+		return fmt.Errorf("name %w", err)
 	}
 	if !slices.Contains([]string{"docker", "oci", "oci-archive", "docker-archive", "dir"}, s.Kind) {
 		return fmt.Errorf("kind %q is unknown", s.Kind)
@@ -116,6 +129,11 @@ func (p *Platform) validate() error {
 func (m *Module) validate() error {
 	for _, p := range slices.Concat([]string{m.Path, m.File}, m.HardLinks, m.Symlinks) {
 		if err := CheckPath(p); err != nil {
+			return err
+		}
+	}
+	for _, s := range []string{m.Machine, m.Name, m.Vermagic, m.Header.Uname, m.Header.Gname} {
+		if err := CheckText(s); err != nil {
 			return err
 		}
 	}
