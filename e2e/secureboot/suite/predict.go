@@ -22,14 +22,7 @@ func predictor(t *Target, s Scenario) (*predict.Predictor, error) {
 	if err != nil {
 		return nil, err
 	}
-	machine := predict.Machine{
-		Kernel: k, MOK: s.enrolled(t.Cases.Trust), Builtin: t.Builtin, SecureBoot: s.SecureBoot,
-		SigEnforce: strings.Contains(s.Cmdline, "sig_enforce"), Lockdown: strings.Contains(s.Cmdline, "lockdown"),
-	}
-	if s.Enrolled == "mok" {
-		machine.Revoked, machine.BlockHash = [][]byte{t.Cases.Trust.Cert("revoked").DER}, t.Cases.BlockHash
-	}
-	return predict.New(machine)
+	return predict.New(s.Machine(k, t.Builtin, t.Cases))
 }
 
 // predictAll writes down, before anything boots, what every kernel will say.

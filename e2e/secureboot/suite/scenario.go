@@ -4,9 +4,12 @@ package suite
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/kmodseal/kmodseal/e2e/secureboot/cases"
+	"github.com/kmodseal/kmodseal/e2e/secureboot/predict"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/varstore"
+	"github.com/kmodseal/kmodseal/pkg/verdict"
 )
 
 // Scenario is a state that a machine can be in.
@@ -57,6 +60,18 @@ func (s Scenario) vars(set *cases.Set) func(*varstore.Store) {
 			v.SecureBootOff()
 		}
 	}
+}
+
+// Machine is what is known beforehand of a machine in this state.
+func (s Scenario) Machine(k *verdict.Kernel, builtin [][]byte, set *cases.Set) predict.Machine {
+	m := predict.Machine{
+		Kernel: k, MOK: s.enrolled(set.Trust), Builtin: builtin, SecureBoot: s.SecureBoot,
+		SigEnforce: strings.Contains(s.Cmdline, "sig_enforce"), Lockdown: strings.Contains(s.Cmdline, "lockdown"),
+	}
+	if s.Enrolled == "mok" {
+		m.Revoked, m.BlockHash = [][]byte{set.Trust.Cert("revoked").DER}, set.BlockHash
+	}
+	return m
 }
 
 // Named picks scenarios by name; none means all.

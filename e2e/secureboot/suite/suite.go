@@ -103,6 +103,17 @@ func (o Options) save(t *Target, a *truth.Table) error {
 	if o.Truth == "" {
 		return nil
 	}
+	var err error
+	if a.Facts, err = truth.FactsOf(t.Probes); err != nil {
+		return err
+	}
+	config, err := os.ReadFile(t.Kernel.Config)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(o.Truth, "config-"+t.Kernel.Series), []byte(truth.Config(string(config))), 0o644); err != nil {
+		return err
+	}
 	var b bytes.Buffer
 	if err := a.Write(&b); err != nil {
 		return err

@@ -22,6 +22,7 @@ type Row struct {
 type Table struct {
 	Kernel   string
 	Packages map[string]string // name to version
+	Facts    Facts
 	Rows     []Row
 }
 
@@ -34,6 +35,9 @@ func (t *Table) Write(w io.Writer) error {
 	for _, p := range sortedKeys(t.Packages) {
 		fmt.Fprintf(out, "# package\t%s\t%s\n", p, t.Packages[p])
 	}
+	for _, l := range t.Facts.lines() {
+		fmt.Fprintln(out, l)
+	}
 	fmt.Fprintln(out, "# scenario\tgroup\tcase\tmethod\tresult\tdmesg")
 	slices.SortStableFunc(t.Rows, func(a, b Row) int { return cmp.Compare(a.Scenario, b.Scenario) })
 	for _, r := range t.Rows {
@@ -44,7 +48,7 @@ func (t *Table) Write(w io.Writer) error {
 
 // Read reads what Write wrote.
 func Read(r io.Reader) (*Table, error) {
-	t := &Table{Packages: map[string]string{}}
+	t := &Table{Packages: map[string]string{}, Facts: Facts{CRCs: map[string]uint32{}}}
 	sc := bufio.NewScanner(r)
 	sc.Buffer(nil, 1<<20)
 	for sc.Scan() {
@@ -55,6 +59,7 @@ func Read(r io.Reader) (*Table, error) {
 		case f[0] == "# package" && len(f) == 3:
 			t.Packages[f[1]] = f[2]
 		case strings.HasPrefix(f[0], "#"):
+			t.Facts.line(f)
 		case len(f) != 6:
 			return nil, fmt.Errorf("truth table: %d fields in %q", len(f), sc.Text())
 		default:
