@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"crypto/x509"
+	"time"
 
 	"github.com/kmodseal/kmodseal/pkg/kmod"
 )
@@ -76,6 +77,7 @@ type Config struct {
 	Load    LoadMethod
 	Codecs  []kmod.Codec // that kmod in user space knows; nil: as the profile says
 	Process string       // name in lockdown's log line; empty: modprobe
+	Now     time.Time    // for warnings about dates; zero: none are given
 }
 
 // anchors are Trust and Anchors in one list.

@@ -16,6 +16,10 @@ type judging struct {
 	body   []byte       // without its outermost signature
 	elf    *kmod.Module // nil: not a module
 	elfErr error
+
+	message *message // its signature, nil without one that can be read
+	anchor  *trusted // the certificate that vouches
+	tainted bool     // accepted although the signature does not vouch for it
 }
 
 // outcome is what a stage of the kernel's checks ends with.
@@ -27,24 +31,15 @@ type outcome struct {
 	why   string
 }
 
-// One judges a module by itself: all but the symbols and modules that it needs
-// from others of its set, see Set.
-func (j *Judge) One(m Module) Verdict {
-	v, _ := j.judge(m)
-	return v
-}
-
-// judge also gives the module's own facts, nil where it is none.
-func (j *Judge) judge(m Module) (Verdict, *kmod.Module) {
-	v := Verdict{Path: m.Path, Platform: m.Platform}
-	g := &judging{kernel: j.kernel, config: &j.config, v: &v}
+// judge goes through the checks that need no other module.
+func (j *Judge) judge(m Module) (*judging, outcome) {
+	g := &judging{kernel: j.kernel, config: &j.config, v: &Verdict{Path: m.Path, Platform: m.Platform}}
 	g.log, g.unchecked = nil, slices.Clone(j.kernel.rules.doubts)
 	o, ok := g.unpack(m.Stored)
 	if ok {
 		o = g.plainModule()
 	}
-	g.finish(o)
-	return v, g.elf
+	return g, o
 }
 
 // plainModule is load_module: the signature first, then the file.
@@ -60,9 +55,7 @@ func (g *judging) plainModule() outcome {
 	if late := g.fileStage(); late.state != Loads {
 		return late
 	}
-	if o.rule == ruleTolerated { // module_augment_kernel_taints; once since the kernel started
-		o.line = g.sayLine("%s: module verification failed: signature and/or required key missing - tainting kernel", g.elf.Name)
-	}
+	g.tainted = o.rule == ruleTolerated
 	return o
 }
 

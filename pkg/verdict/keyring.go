@@ -1,7 +1,6 @@
 package verdict
 
 import (
-	"bytes"
 	"encoding/hex"
 )
 
@@ -162,14 +161,4 @@ func (k *kernel) fillRevoked(c *Config) {
 			}
 		}
 	}
-}
-
-// holds reports whether der is in the ring.
-func (r *keyring) holds(der []byte) bool {
-	for _, t := range r.keys {
-		if bytes.Equal(t.raw, der) {
-			return true
-		}
-	}
-	return false
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -115,6 +114,7 @@ func (g *judging) checkMessage(body, message []byte, ring *keyring) (*trusted, o
 	if e != noError {
 		return nil, g.shapeOutcome(e, from)
 	}
+	g.message = m
 	g.nameAlgorithm(m)
 	if m.attached {
 		line := g.sayLine("PKCS7: Data already supplied")
@@ -203,6 +203,7 @@ func (g *judging) trustedBy(t *trusted) {
 	if t == nil {
 		return
 	}
+	g.anchor = t
 	sum := sha256.Sum256(t.raw)
 	g.v.Fingerprint, g.v.Keyring = fmt.Sprintf("%x", sum), t.ring
 	if c, err := x509.ParseCertificate(t.anchor.DER); err == nil {
@@ -255,5 +256,3 @@ func (m *message) names(c *certificate) bool {
 	}
 	return false
 }
-
-var errNoELF = errors.New("not an ELF file")

@@ -119,7 +119,7 @@ func (g *judging) userSpace(stored []byte, codec kmod.Codec) (outcome, bool) {
 
 // notELF is what the kernel says of a file without ELF's magic.
 func (g *judging) notELF() outcome {
-	o := outcome{state: NotModule, errno: eNOEXEC, rule: ruleELF, why: errNoELF.Error()}
+	o := outcome{state: NotModule, errno: eNOEXEC, rule: ruleELF, why: "not an ELF file"}
 	if !bytes.HasPrefix(g.body, []byte("\x7fELF")) {
 		o.line = g.sayLine("Invalid ELF header magic: != \x7fELF")
 	}
