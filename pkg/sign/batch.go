@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"sync"
 )
 
@@ -27,12 +28,17 @@ type batch struct {
 // file's names, of which there is at least one.
 type change struct{ names []string }
 
+// prefix of every temporary name.
+const prefix = ".kmodseal-"
+
 // temporary is a name in name's folder that is never a module's and the same
 // in every run.
 func temporary(name, suffix string) string {
 	sum := sha256.Sum256([]byte(path.Base(name)))
-	return path.Join(path.Dir(name), ".kmodseal-"+hex.EncodeToString(sum[:8])+"."+suffix)
+	return path.Join(path.Dir(name), prefix+hex.EncodeToString(sum[:8])+"."+suffix)
 }
+
+func isTemporary(base string) bool { return strings.HasPrefix(base, prefix) }
 
 func fresh(name string) string { return temporary(name, "new") }
 func spare(name string) string { return temporary(name, "old") }

@@ -123,7 +123,7 @@ func (f *finder) folder(shown, real string) error {
 		}
 		name, module := filepath.Join(shown, rel), kmod.IsName(d.Name())
 		switch {
-		case d.IsDir():
+		case d.IsDir() || isTemporary(d.Name()):
 			return nil
 		case d.Type().IsRegular():
 			return f.add(name, p, "", module)
