@@ -3,6 +3,7 @@ package suite
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/kmodseal/kmodseal/e2e/secureboot/boot"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/cases"
@@ -31,7 +32,7 @@ func (o Options) addJobs(files boot.Files, b *Boot) error {
 			jobs = append(jobs, wire.Job{Name: c.Name + ".before", Method: wire.Keep, Path: modulesDir + byName[before].File(), Arg: "-"})
 		}
 		jobs = append(jobs, wire.Job{Name: c.Name, Method: c.Method, Path: modulesDir + c.File(), Arg: "-"})
-		for _, before := range c.Before {
+		for _, before := range slices.Backward(c.Before) {
 			jobs = append(jobs, wire.Job{Name: c.Name + ".after", Method: wire.Remove, Path: byName[before].Module, Arg: "-"})
 		}
 	}

@@ -56,8 +56,26 @@ func (o Options) prepare(ctx context.Context) (*fetch.Boot, []*Target, error) {
 			other = targets[0]
 		}
 		t.Cases = cases.Make(cases.Input{Probes: t.Probes, Foreign: other.Probes["sbprobe"], Distro: t.Distro}, trust)
+		if err := o.addOwn(ctx, t, trust); err != nil {
+			return nil, nil, fmt.Errorf("kernel %s: %w", t.Kernel.Release, err)
+		}
 	}
 	return chain, targets, nil
+}
+
+// addOwn adds what the project's own steps signed, and a driver where it builds.
+func (o Options) addOwn(ctx context.Context, t *Target, trust *cases.Trust) error {
+	own, err := o.productCases(ctx, t, trust)
+	if err != nil {
+		return err
+	}
+	t.Cases.Cases = append(t.Cases.Cases, own...)
+	if t.Kernel.Series != "6.1" && t.Kernel.Series != "6.12" {
+		return nil // Debian 12's driver is older than this kernel
+	}
+	driver, err := o.driverCases(ctx, t, trust)
+	t.Cases.Cases = append(t.Cases.Cases, driver...)
+	return err
 }
 
 // otherThan is a kernel whose modules are foreign to the first one.
