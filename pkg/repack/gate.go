@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/keys"
 	"github.com/kmodseal/kmodseal/pkg/kmod"
 	"github.com/kmodseal/kmodseal/pkg/manifest"
 	"github.com/kmodseal/kmodseal/pkg/modsig"
@@ -27,14 +29,16 @@ import (
 type gate struct {
 	root  *os.Root // the kmods folder
 	judge *verdict.Judge
+	trust []*x509.Certificate
 }
 
 // passed is a module that may go into the image.
 type passed struct {
 	module  *manifest.Module
-	now     module // the copy in the source
-	verdict verdict.Verdict
-	changed bool // the bytes differ from the source's
+	now     module            // the copy in the source
+	changed bool              // the bytes differ from the source's
+	signer  *x509.Certificate // whose key made the signature
+	anchor  *x509.Certificate // the trusted one that vouches for it; may be the same
 }
 
 // all checks every pair, in parallel. The worst refusal decides.
@@ -85,13 +89,58 @@ func (g *gate) one(m *manifest.Module, now module) (passed, error) {
 	if err != nil {
 		return p, err
 	}
+	plain, codec, err := kmod.Decode(stored, 0)
+	if err != nil || string(codec) != m.Codec {
+		return p, damaged(m, "not a module stored as %s: %w", m.Codec, cmp.Or(err, fmt.Errorf("it is %s", codec)))
+	}
+	if err := secret(m.Path, plain); err != nil {
+		return p, err
+	}
+	cut, sig, err := signature(m, plain)
+	if err != nil {
+		return p, err
+	}
 	if p.changed = sum(stored) != now.stored; p.changed {
-		if err := oneSignature(m, stored, now.original); err != nil {
-			return p, err
+		if body := sum(cut.Body); body != now.bare && body != now.plain || len(sig.Signers) != 1 {
+			return p, damaged(m, "not the source's module with one signature behind it").Hint(extractAgain)
 		}
 	}
-	p.verdict = g.judge.One(verdict.Module{Path: m.Path, Platform: m.Platform, Stored: stored})
-	return p, refusal(m, &p.verdict)
+	v := g.judge.One(verdict.Module{Path: m.Path, Platform: m.Platform, Stored: stored})
+	p.anchor, p.signer = v.Anchor, g.signer(cut.Body, sig)
+	return p, refusal(m, &v, p.signer)
+}
+
+func damaged(m *manifest.Module, format string, args ...any) *fault.Error {
+	return fault.New(fault.Damaged, "module %s (%s): "+format, append([]any{m.Path, m.Platform}, args...)...)
+}
+
+// signature is the outermost one of plain.
+func signature(m *manifest.Module, plain []byte) (modsig.Appended, *modsig.Signature, error) {
+	cut, err := modsig.Split(plain)
+	if errors.Is(err, modsig.ErrUnsigned) {
+		return cut, nil, fault.New(fault.Unsigned, "module %s (%s) has no signature", m.Path, m.Platform).
+			Hint("run sign-kmods on the kmods folder again")
+	}
+	if err != nil {
+		return cut, nil, damaged(m, "%w", err)
+	}
+	sig, err := modsig.Parse(cut.PKCS7)
+	if err != nil {
+		return cut, nil, damaged(m, "%w", err)
+	}
+	return cut, sig, nil
+}
+
+// signer is the certificate, trusted or embedded, whose key made the signature.
+func (g *gate) signer(body []byte, sig *modsig.Signature) *x509.Certificate {
+	for _, c := range slices.Concat(g.trust, sig.Certificates) {
+		for i := range sig.Signers {
+			if s := &sig.Signers[i]; s.Names(c) && s.Check(body, c) == nil {
+				return c
+			}
+		}
+	}
+	return nil
 }
 
 // foreign refuses facts of the kmods folder that are not those of the source.
@@ -126,41 +175,6 @@ func (g *gate) read(m *manifest.Module) ([]byte, error) {
 	return b, nil
 }
 
-// oneSignature holds stored against the source: body and signature, and nothing else.
-func oneSignature(m *manifest.Module, stored []byte, now *original) error {
-	damaged := func(format string, args ...any) *fault.Error {
-		return fault.New(fault.Damaged, "module %s (%s): "+format, append([]any{m.Path, m.Platform}, args...)...)
-	}
-	plain, codec, err := kmod.Decode(stored, 0)
-	if err != nil {
-		return damaged("decompress: %w", err)
-	}
-	if string(codec) != m.Codec {
-		return damaged("stored as %s, in the source as %s", codec, m.Codec)
-	}
-	if err := secret(m.Path, plain); err != nil {
-		return err
-	}
-	cut, err := modsig.Split(plain)
-	if errors.Is(err, modsig.ErrUnsigned) {
-		return fault.New(fault.Unsigned, "module %s (%s) has no signature", m.Path, m.Platform).Hint("run sign-kmods on the kmods folder again")
-	}
-	if err != nil {
-		return damaged("%w", err)
-	}
-	if body := sum(cut.Body); body != now.bare && body != now.plain {
-		return damaged("not the source's module with one signature behind it").Hint(extractAgain)
-	}
-	sig, err := modsig.Parse(cut.PKCS7)
-	if err != nil {
-		return damaged("%w", err)
-	}
-	if len(sig.Signers) != 1 {
-		return damaged("%d signers in one signature", len(sig.Signers))
-	}
-	return nil
-}
-
 // secret refuses to publish what looks like a private key.
 func secret(path string, data []byte) error {
 	if !bytes.Contains(data, []byte(keyMark)) {
@@ -173,18 +187,21 @@ func secret(path string, data []byte) error {
 // keyMark is in the first line of every PEM private key (RFC 7468 section 10 and on).
 const keyMark = "PRIVATE KEY-----"
 
-// refusal turns any verdict but "loads" into a fault, and a verdict that is not
-// about the signer whom kmods.json names.
-func refusal(m *manifest.Module, v *verdict.Verdict) error {
-	if v.State != verdict.Loads {
+// refusal turns any verdict but "loads" into a fault, and a signer other than
+// the one whom kmods.json names.
+func refusal(m *manifest.Module, v *verdict.Verdict, signer *x509.Certificate) error {
+	switch {
+	case v.State != verdict.Loads:
 		f := fault.New(v.State.Class(), "module %s (%s): %s: %s", m.Path, m.Platform, v.State, v.Reason)
 		if v.Hint != "" {
 			return f.Hint("%s", v.Hint)
 		}
 		return f
-	}
-	if m.Signed.Fingerprint != "" && m.Signed.Fingerprint != v.Fingerprint {
-		return fault.New(fault.Input, "module %s (%s): signed by another certificate than kmods.json says", m.Path, m.Platform).Hint(extractAgain)
+	case signer == nil || v.Anchor == nil:
+		return fault.New(fault.Untrusted, "module %s (%s): no certificate at hand made its signature", m.Path, m.Platform)
+	case m.Signed.Fingerprint != "" && m.Signed.Fingerprint != keys.Fingerprint(signer):
+		return fault.New(fault.Input, "module %s (%s): signed by another certificate than kmods.json says", m.Path, m.Platform).
+			Hint(extractAgain)
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func (j *job) guard() error {
 		return err
 	}
 	j.closers = append(j.closers, root)
-	j.gate = &gate{root: root, judge: judge}
+	j.gate = &gate{root: root, judge: judge, trust: j.Trust}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package repack
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"maps"
@@ -39,15 +40,15 @@ func signersOf(all []passed) (*signers, error) {
 	anchors := map[string]*x509.Certificate{}
 	s := &signers{}
 	for _, p := range all {
-		s.names = append(s.names, p.verdict.Signer)
-		s.prints = append(s.prints, p.verdict.Fingerprint)
-		if p.verdict.Anchor != nil && (p.changed || len(changed) == 0) {
-			anchors[keys.Fingerprint(p.verdict.Anchor)] = p.verdict.Anchor
+		s.names = append(s.names, cmp.Or(p.signer.Subject.CommonName, p.signer.Subject.String()))
+		s.prints = append(s.prints, keys.Fingerprint(p.signer))
+		if p.changed || len(changed) == 0 {
+			anchors[keys.Fingerprint(p.anchor)] = p.anchor
 		}
 	}
 	for _, list := range []*[]string{&s.names, &s.prints} {
 		slices.Sort(*list)
-		*list = slices.DeleteFunc(slices.Compact(*list), func(v string) bool { return v == "" })
+		*list = slices.Compact(*list)
 	}
 	if len(anchors) == 1 {
 		s.anchor = anchors[slices.Collect(maps.Keys(anchors))[0]]
