@@ -62,6 +62,30 @@ func readPair(dir string, p folderPair, cert string) (*source, error) {
 	return src, err
 }
 
+// certificateIn is path itself, or the certificate in the folder that a Secret
+// of its own is mounted to, as KMM's certSecret: one of the known names.
+func certificateIn(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fault.New(fault.Key, "certificate: %w", err)
+	}
+	if !info.IsDir() {
+		return path, nil
+	}
+	var found []string
+	for _, p := range folderPairs() {
+		file := filepath.Join(path, p.cert)
+		if _, err := os.Stat(file); err == nil {
+			found = append(found, file)
+		}
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	return "", fault.New(fault.Key, "certificate %s: the folder holds %d certificates, not one", path, len(found)).
+		Hint("its file is named cert, tls.crt or signing_key.x509; the folder has: %q", visible(path))
+}
+
 func noPair(dir string) error {
 	var want []string
 	for _, p := range folderPairs() {

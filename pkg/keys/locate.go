@@ -36,7 +36,11 @@ func locate(r Request) (*source, error) {
 		return nil, err
 	}
 	if r.Cert != "" {
-		cert, err := readFile(r.Cert, "certificate")
+		path, err := certificateIn(r.Cert)
+		if err != nil {
+			return nil, err
+		}
+		cert, err := readFile(path, "certificate")
 		if err != nil {
 			return nil, err
 		}

@@ -47,10 +47,7 @@ func (m *Module) Job(release string) (*Job, error) {
 	if err != nil {
 		return nil, m.refuse(mapping.line, err)
 	}
-	pathVars, err := variables(release)
-	if err != nil {
-		return nil, m.refuse(mapping.line, err)
-	}
+	pathVars, _ := variables(release) //nolint:errcheck // as many parts as the normalized one
 	j := &Job{
 		Module: m.Name, Namespace: m.Namespace, Kernel: release,
 		KeySecret: sign.KeySecret.Name.string, CertSecret: sign.CertSecret.Name.string, RepoSecret: m.RepoSecret,
@@ -73,13 +70,19 @@ func (m *Module) images(j *Job, mapping *Mapping, sign *Sign, vars map[string]st
 	if image.string == "" {
 		image = m.Container.Image
 	}
-	withName := map[string]string{"MOD_NAME": m.Name, "MOD_NAMESPACE": m.Namespace}
+	withName := map[string]string{"MOD_NAME": m.Name}
+	if m.Namespace != "" {
+		withName["MOD_NAMESPACE"] = m.Namespace
+	}
 	for k, v := range vars {
 		withName[k] = v
 	}
 	var err error
 	if j.Destination, err = m.image(image, withName); err != nil {
 		return err
+	}
+	if mapping.re != nil && m.Line > 0 && j.Destination == image.string {
+		j.warn(image.line, "image %s is the same for every kernel that regexp %q matches", image.string, mapping.Regexp.string)
 	}
 	if mapping.Build != nil || m.Container.Build != nil {
 		// KMM ignores unsignedImage here: it builds under the final name.
@@ -120,6 +123,9 @@ func (m *Module) image(t text, vars map[string]string) (string, error) {
 // looks for a_b where the image has a+b; here paths keep the real one.
 func (m *Module) files(j *Job, sign *Sign, vars map[string]string, release string) error {
 	dir := j.DirName + "/"
+	if len(sign.Files) == 0 && m.Line > 0 {
+		j.warn(sign.line, "no filesToSign: every module is signed; KMM's webhook refuses such a section")
+	}
 	for _, f := range sign.Files {
 		out, err := substitute(f.string, vars)
 		switch {
@@ -130,8 +136,8 @@ func (m *Module) files(j *Job, sign *Sign, vars map[string]string, release strin
 		case strings.ContainsAny(out, ";|&$`<>\"'\\\n"):
 			return m.refuse(f.line, fmt.Errorf("file %q holds shell syntax; it is a glob here", out))
 		}
-		if release != Normalize(release) && strings.Contains(out, release) {
-			j.warn(f.line, "KMM itself would look for %s and not find it", strings.ReplaceAll(out, release, Normalize(release)))
+		if known := Normalize(release); release != known && strings.Contains(out, release) {
+			j.warn(f.line, "KMM itself would look for %s and not find it", strings.ReplaceAll(out, release, known))
 		}
 		if f.string == out && strings.Contains(out, "/lib/modules/") && !strings.Contains(out, release) && !strings.ContainsAny(out, "*?[") {
 			j.warn(f.line, "file %q names another kernel than %s", out, release)

@@ -102,6 +102,10 @@ func TestJobRefusals(t *testing.T) {
 		"image without tag":    {mapping(`{regexp: '.*', containerImage: "host:5000/d", ` + signSection + `}`), "neither tag nor digest"},
 		"placeholder":          {mapping(`{regexp: '.*', containerImage: "r/<name>:1", ` + signSection + `}`), "placeholder"},
 		"literal and regexp":   {mapping(`{literal: x, regexp: '.*', containerImage: "r/d:1"}`), "exactly one of literal and regexp"},
+		"second is bad":        {mapping(`{literal: 6.1.0-56-amd64, containerImage: "r/d:1", `+signSection+`}`) + "        - {literal: a, regexp: b}\n", "exactly one of literal and regexp"},
+		"plus alone":           {mapping(`{literal: 6.1.0-56+amd64, containerImage: "r/d:1", ` + signSection + `}`), "never matches this literal"},
+		"half a variable":      {mapping(`{regexp: '.*', containerImage: "r/d:$KERNEL_Xfoo", ` + signSection + `}`), "KERNEL_Xfoo"},
+		"open brace":           {mapping(`{regexp: '.*', containerImage: "r/d:${KERNEL_X", ` + signSection + `}`), "closing brace expected"},
 		"bad regexp":           {mapping(`{regexp: '(', containerImage: "r/d:1", ` + signSection + `}`), "missing closing"},
 		"misspelt field":       {mapping(`{regexp: '.*', containerImage: "r/d:1", sign: {fileToSign: [/opt/a.ko]}}`), `no field "fileToSign"`},
 		"no unsigned image":    {mapping(`{regexp: '.*', containerImage: "r/d:1", sign: {filesToSign: [/opt/a.ko]}}`), "no unsignedImage"},
@@ -112,7 +116,11 @@ func TestJobRefusals(t *testing.T) {
 			t.Parallel()
 			m, err := module(t, c.body)
 			if err == nil {
-				_, err = m.Job("6.1.0-56-amd64")
+				kernel := "6.1.0-56-amd64"
+				if name == "plus alone" {
+					kernel = "6.1.0-56+amd64"
+				}
+				_, err = m.Job(kernel)
 			}
 			require.ErrorContains(t, err, c.message)
 			assert.ErrorContains(t, err, "line ")
@@ -126,7 +134,10 @@ func TestJobWarnings(t *testing.T) {
 	for name, c := range map[string]struct{ mapping, kernel, warning string }{
 		"unanchored":        {`{regexp: '6\.1', containerImage: "r/d:1", ` + signSection + `}`, "16.1.3-x", "not anchored"},
 		"plus in a path":    {`{regexp: '^.*$', containerImage: "r/d:$KERNEL_VERSION", sign: {unsignedImage: "r/u:1", filesToSign: ["/opt/lib/modules/$KERNEL_VERSION/a.ko"]}}`, "6.12.1+deb12-amd64", "6.12.1_deb12-amd64"},
-		"literal with plus": {`{literal: 6.12.1+deb12-amd64, containerImage: "r/d:1", ` + signSection + `}`, "6.12.1+deb12-amd64", "would not match"},
+		"literal with plus": {"{literal: 6.12.1+deb12-amd64, containerImage: 'r/d:1', " + signSection + "}\n        - {regexp: '^6', containerImage: 'r/d:$KERNEL_XYZ', " + signSection + "}", "6.12.1+deb12-amd64", "never matches this literal"},
+		"half a number":     {`{regexp: '^6\.1', containerImage: "r/d:$KERNEL_XYZ", ` + signSection + `}`, "6.12.3-x", "ends inside a number"},
+		"one tag for all":   {`{regexp: '^6', containerImage: "r/d:1", ` + signSection + `}`, "6.12.3-x", "the same for every kernel"},
+		"no files":          {`{regexp: '^6', containerImage: "r/d:$KERNEL_XYZ", sign: {unsignedImage: "r/u:1"}}`, "6.12.3-x", "every module is signed"},
 		"literal in path":   {`{regexp: '^.*$', containerImage: "r/d:$KERNEL_VERSION", sign: {unsignedImage: "r/u:1", filesToSign: ["/opt/lib/modules/5.10.0/a.ko"]}}`, "6.1.0-56-amd64", "another kernel"},
 		"build in the way":  {`{regexp: '^.*$', containerImage: "r/d:1", build: {}, ` + signSection + `}`, "6.1.0-56-amd64", "unsignedImage is ignored"},
 	} {
@@ -151,6 +162,11 @@ func TestLoad(t *testing.T) {
 	ms, err := Load(strings.NewReader(other+managed), "x")
 	require.NoError(t, err)
 	require.Len(t, ms, 1)
+	list := "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n- " + strings.ReplaceAll(strings.TrimSpace(managed), "\n", "\n  ")
+	again, err := Load(strings.NewReader(list), "x")
+	require.NoError(t, err)
+	require.Len(t, again, 1)
+	assert.Equal(t, "mm", again[0].Name)
 	assert.Equal(t, "edge", ms[0].Namespace)
 	j, err := ms[0].Job("6.1.0-1")
 	require.NoError(t, err)
@@ -162,6 +178,36 @@ func TestLoad(t *testing.T) {
 		_, err := Load(strings.NewReader(text), "x")
 		assert.Equal(t, fault.Input, fault.ClassOf(err), name)
 	}
+}
+
+// TestSubstitute: the results that KMM's engine gives, but for names that it does not know.
+func TestSubstitute(t *testing.T) {
+	t.Parallel()
+	vars, err := variables("6.1.0-56-amd64")
+	require.NoError(t, err)
+	for template, want := range map[string]string{
+		"$KERNEL_FULL_VERSION":    "6.1.0-56-amd64",
+		"${KERNEL_VERSION}":       "6.1.0-56-amd64",
+		"a$KERNEL_X.$KERNEL_Y":    "a6.1",
+		"${KERNEL_XYZ}":           "6.1.0",
+		"${UNSET:-def}":           "def",
+		"${UNSET-def}":            "def",
+		"${KERNEL_X:+yes}":        "yes",
+		"$$KERNEL_X":              "$KERNEL_X",
+		"$(KERNEL_X)":             "$(KERNEL_X)",
+		"%KERNEL_X%{{.KERNEL_X}}": "%KERNEL_X%{{.KERNEL_X}}",
+		"${UNSET:-$KERNEL_X}":     "6",
+	} {
+		got, err := substitute(template, vars)
+		require.NoError(t, err, template)
+		assert.Equal(t, want, got, template)
+	}
+	for _, template := range []string{"${UNSET}", "$kernel_x", "${MOD_NAME}", "$KERNEL_Xfoo", "${KERNEL_X"} {
+		_, err := substitute(template, vars)
+		require.Error(t, err, template)
+	}
+	_, err = substitute("$KERNEL_X", nil)
+	require.ErrorContains(t, err, "no kernel is given")
 }
 
 func FuzzLoad(f *testing.F) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"sort"
 	"strings"
 
@@ -33,7 +34,9 @@ type Pair struct {
 // would write the same image, are faults of class Input.
 func Make(modules []Module, kernels []string) (*Plan, error) {
 	p := &Plan{Schema: PlanSchema, Jobs: []Job{}}
-	kernels = distinct(kernels)
+	if kernels = distinct(kernels); len(kernels) == 0 && len(modules) == 1 && modules[0].Line == 0 {
+		kernels = []string{""}
+	}
 	for i := range modules {
 		for _, k := range kernels {
 			j, err := modules[i].Job(k)
@@ -58,7 +61,8 @@ func Make(modules []Module, kernels []string) (*Plan, error) {
 }
 
 // Template is a Module made of image templates instead of a resource: every
-// kernel matches, and paths in the image are not bound to a folder.
+// kernel matches, also none (""), where there are no variables, and paths in the
+// image are not bound to a folder.
 func Template(name, source, destination string, include []string) Module {
 	sign := &Sign{UnsignedImage: text{string: source}}
 	for _, f := range include {
@@ -66,7 +70,7 @@ func Template(name, source, destination string, include []string) Module {
 	}
 	return Module{Name: name, Container: Container{
 		Modprobe: Modprobe{RawArgs: &rawArgs{}, DirName: text{string: "/"}},
-		Mappings: []Mapping{{Regexp: text{string: ".*"}, Image: text{string: destination}, Sign: sign}},
+		Mappings: []Mapping{{re: regexp.MustCompile(""), Image: text{string: destination}, Sign: sign}},
 	}}
 }
 
@@ -103,6 +107,7 @@ func (p *Plan) collisions() error {
 const (
 	FormatJSON   = "json"
 	FormatTekton = "tekton" // an array of kernel releases for a matrix
+	FormatJob    = "job"    // the only job
 	FormatGitHub = "github" // a strategy.matrix
 	FormatGitLab = "gitlab" // a child pipeline
 )
@@ -110,6 +115,14 @@ const (
 // Write puts p out in the given form.
 func (p *Plan) Write(w io.Writer, format string) error {
 	switch format {
+	case FormatJob:
+		j, err := p.Only()
+		if err != nil {
+			return err
+		}
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		return e.Encode(j)
 	case FormatTekton:
 		return json.NewEncoder(w).Encode(p.kernels())
 	case FormatGitHub:
@@ -120,6 +133,16 @@ func (p *Plan) Write(w io.Writer, format string) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
 	return e.Encode(p)
+}
+
+// Only is the job of a plan that has one; more are a fault of class Input.
+func (p *Plan) Only() (*Job, error) {
+	if len(p.Jobs) != 1 {
+		a, b := &p.Jobs[0], &p.Jobs[1]
+		return nil, fault.New(fault.Input, "%d jobs where one is wanted: module %s for %s, module %s for %s",
+			len(p.Jobs), a.Module, a.Kernel, b.Module, b.Kernel).Hint("give one --kernel, and --module-name where there are several modules")
+	}
+	return &p.Jobs[0], nil
 }
 
 // kernels lists each release once: a Tekton matrix fans out over it, and each

@@ -68,3 +68,23 @@ func TestWrite(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out(FormatJSON)), &back))
 	assert.Equal(t, *p, back)
 }
+
+func TestTemplate(t *testing.T) {
+	t.Parallel()
+	p, err := Make([]Module{Template("driver", "r/u:1", "r/d:1", nil)}, nil)
+	require.NoError(t, err)
+	j, err := p.Only()
+	require.NoError(t, err)
+	assert.Equal(t, "r/d:1", j.Destination)
+	assert.Empty(t, j.Kernel)
+	assert.Empty(t, j.Warnings)
+
+	_, err = Make([]Module{Template("driver", "r/u:$KERNEL_X", "r/d:1", nil)}, nil)
+	require.ErrorContains(t, err, "no kernel is given")
+
+	p, err = Make([]Module{Template("driver", "r/u:$KERNEL_XYZ", "r/d:$KERNEL_XYZ", nil)}, []string{"6.1.0-1", "6.2.0-1"})
+	require.NoError(t, err)
+	_, err = p.Only()
+	require.ErrorContains(t, err, "2 jobs where one is wanted")
+	require.Error(t, p.Write(&strings.Builder{}, FormatJob))
+}

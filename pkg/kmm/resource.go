@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -41,6 +42,7 @@ type Mapping struct {
 	Sign    *Sign     `yaml:"sign"`
 	Build   *struct{} `yaml:"build"`
 	line    int
+	re      *regexp.Regexp // of Regexp; nil for a literal
 }
 
 // TLS says how to talk to a registry.
@@ -132,57 +134,83 @@ type moduleSpec struct {
 }
 
 // Load reads every Module and ManagedClusterModule of a multi-document YAML
-// stream and passes over other kinds. No such document is a fault of class
-// Input; name is for messages.
+// stream, also inside a List as kubectl prints it, and passes over other kinds.
+// No such document is a fault of class Input; name is for messages.
 func Load(r io.Reader, name string) ([]Module, error) {
+	found, err := LoadAny(r, name)
+	if err == nil && len(found) == 0 {
+		return nil, fault.New(fault.Input, "read %s: no Module or ManagedClusterModule in it", name).
+			Hint("name the file with the kmm.sigs.x-k8s.io/v1beta1 resource")
+	}
+	return found, err
+}
+
+// LoadAny is Load that is content with none.
+func LoadAny(r io.Reader, name string) ([]Module, error) {
 	d := yaml.NewDecoder(r)
 	var found []Module
 	for {
 		var n yaml.Node
 		err := d.Decode(&n)
 		if errors.Is(err, io.EOF) {
-			break
+			return found, nil
 		}
 		if err != nil {
 			return nil, fault.New(fault.Input, "read %s: %w", name, err)
 		}
-		m, err := fromNode(&n)
+		ms, err := fromNode(&n)
 		if err != nil {
 			return nil, fault.New(fault.Input, "read %s: %w", name, err)
 		}
-		if m != nil {
-			found = append(found, *m)
-		}
+		found = append(found, ms...)
 	}
-	if len(found) == 0 {
-		return nil, fault.New(fault.Input, "read %s: no Module or ManagedClusterModule in it", name).
-			Hint("name the file with the kmm.sigs.x-k8s.io/v1beta1 resource")
-	}
-	return found, nil
 }
 
-func fromNode(n *yaml.Node) (*Module, error) {
-	var head document
+func fromNode(n *yaml.Node) ([]Module, error) {
 	var kind struct {
-		APIVersion string `yaml:"apiVersion"`
-		Kind       string `yaml:"kind"`
+		APIVersion string      `yaml:"apiVersion"`
+		Kind       string      `yaml:"kind"`
+		Items      []yaml.Node `yaml:"items"`
 	}
-	if n.Decode(&kind) != nil || !strings.Contains(kind.APIVersion, "kmm.sigs.x-k8s.io/") {
+	if n.Decode(&kind) != nil {
 		return nil, nil // not ours, whatever its shape
 	}
-	if kind.Kind != "Module" && kind.Kind != "ManagedClusterModule" {
+	if strings.HasSuffix(kind.Kind, "List") {
+		var all []Module
+		for i := range kind.Items {
+			ms, err := fromNode(&kind.Items[i])
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, ms...)
+		}
+		return all, nil
+	}
+	if !strings.Contains(kind.APIVersion, "kmm.sigs.x-k8s.io/") || kind.Kind != "Module" && kind.Kind != managed {
 		return nil, nil
 	}
-	if err := n.Decode(&head); err != nil {
+	m, err := one(n, kind.Kind)
+	if err != nil {
 		return nil, err
 	}
-	m := &Module{Name: head.Metadata.Name, Namespace: head.Metadata.Namespace, Line: n.Line}
-	spec := head.Spec.moduleSpec
-	if kind.Kind == "ManagedClusterModule" {
-		spec, m.Namespace = head.Spec.ModuleSpec, head.Spec.SpokeNamespace
+	return []Module{*m}, m.compile()
+}
+
+// managed is the kind of a hub's resource, which holds the spec of a Module.
+const managed = "ManagedClusterModule"
+
+func one(n *yaml.Node, kind string) (*Module, error) {
+	var d document
+	if err := n.Decode(&d); err != nil {
+		return nil, err
+	}
+	m := &Module{Name: d.Metadata.Name, Namespace: d.Metadata.Namespace, Line: n.Line}
+	spec := d.Spec.moduleSpec
+	if kind == managed {
+		spec, m.Namespace = d.Spec.ModuleSpec, d.Spec.SpokeNamespace
 	}
 	if spec.ModuleLoader == nil {
-		return nil, fmt.Errorf("line %d: %s %q has no moduleLoader, so nothing to sign", n.Line, kind.Kind, m.Name)
+		return nil, fmt.Errorf("line %d: %s %q has no moduleLoader, so nothing to sign", n.Line, kind, m.Name)
 	}
 	m.Container, m.RepoSecret = spec.ModuleLoader.Container, spec.RepoSecret.Name.string
 	return m, nil

@@ -19,7 +19,11 @@ func Normalize(release string) string { return notInTags.ReplaceAllString(releas
 // variables are the names that a template may use, with their values for one
 // kernel (KMM: internal/utils/replaceStrings.go). The parts come from the
 // release split at '.', ',' and '-'; fewer than three are an error.
+// No release at all has no variables.
 func variables(release string) (map[string]string, error) {
+	if release == "" {
+		return nil, nil
+	}
 	parts := regexp.MustCompile(`[.,-]`).Split(release, -1)
 	if len(parts) < 3 {
 		return nil, fmt.Errorf("kernel release %q has fewer than three parts", release)
@@ -50,6 +54,9 @@ func substitute(template string, vars map[string]string) (string, error) {
 			names = append(names, k)
 		}
 		sort.Strings(names)
+		if len(names) == 0 {
+			return "", fmt.Errorf("%w (no kernel is given)", err)
+		}
 		return "", fmt.Errorf("%w (known: %s)", err, strings.Join(names, ", "))
 	}
 	return out, nil
