@@ -48,13 +48,14 @@ func unlockPFX(src *source, pfx []byte, certs []*x509.Certificate, certsName str
 // openPFX tries the empty password first, which needs nobody to be asked.
 func openPFX(name string, pfx []byte, ask func() ([]byte, error)) (any, []*x509.Certificate, error) {
 	key, certs, err := decodePFX(pfx, "")
-	if errors.Is(err, pkcs12.ErrIncorrectPassword) {
-		pass, perr := passphrase(name, ask)
-		if perr != nil {
-			return nil, nil, perr
-		}
-		key, certs, err = decodePFX(pfx, string(pass))
+	if err == nil {
+		return key, certs, nil
 	}
+	pass, err := passphrase(name, ask)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, certs, err = decodePFX(pfx, string(pass))
 	switch {
 	case err == nil:
 		return key, certs, nil
