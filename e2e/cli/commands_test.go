@@ -70,7 +70,7 @@ func push(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 func imageOf(ts *testscript.TestScript, platform string, dirs []string) v1.Image {
-	img := v1.Image(empty.Image)
+	img := empty.Image
 	for _, d := range dirs {
 		var b bytes.Buffer
 		w := tar.NewWriter(&b)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kmodseal/kmodseal/pkg/step"
 	"github.com/kmodseal/kmodseal/pkg/step/extractkmods"
+	"github.com/kmodseal/kmodseal/pkg/step/plankmods"
 	"github.com/kmodseal/kmodseal/pkg/step/repackimage"
 	"github.com/kmodseal/kmodseal/pkg/step/signkmods"
 	"github.com/kmodseal/kmodseal/pkg/step/verifykmods"
@@ -20,6 +21,7 @@ func commands() map[string]func() step.Command {
 	return map[string]func() step.Command{
 		"extract-kmods": extractkmods.New,
 		"sign-kmods":    signkmods.New,
+		"plan-kmods":    plankmods.New,
 		"verify-kmods":  verifykmods.New,
 		"repack-image":  repackimage.New,
 	}

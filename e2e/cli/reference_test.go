@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -62,6 +61,6 @@ func TestExitCodesDocumented(t *testing.T) {
 	require.NoError(t, err)
 	for code, meaning := range step.Meanings() {
 		want := "| " + string(rune('0'+code)) + " | " + meaning + " |"
-		assert.True(t, strings.Contains(string(page), want), want)
+		assert.Contains(t, string(page), want)
 	}
 }

@@ -1,17 +1,18 @@
 package ci
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
 )
 
 // Tekton keeps all results of a Task in one termination message of 4096 bytes,
 // its own fields included (pipeline docs/tasks.md): one step gets 3 KiB of it.
 const (
 	tektonTotal = 3 << 10
-	tektonValue = 1 << 10
+	tektonValue = 1 << 10 // of a list of releases or a name, which may be cut
 )
 
 // tekton writes a file for each result, without a newline at its end.
@@ -21,14 +22,18 @@ func (h *Host) tekton(results Results) error {
 	}
 	total := 0
 	for _, r := range results {
-		value, cut := fit(r.Value, tektonValue)
+		value, cut := r.Value, 0
+		if r.Name == KernelReleases || r.Name == Signer {
+			value, cut = fit(value, tektonValue)
+		}
 		if cut > 0 {
 			h.Warn("result %s: %d bytes do not fit into a Tekton result and were left out; the report has all", r.Name, cut)
 		}
 		name := tektonName(r.Name)
 		// Tekton stores {"key":..,"value":..,"type":1} for each.
 		if total += len(name) + len(value) + 32; total > tektonTotal {
-			return fmt.Errorf("result %s: all results together exceed %d bytes", r.Name, tektonTotal)
+			return fault.New(fault.Internal, "result %s: all results together exceed the %d bytes that Tekton has room for", r.Name, tektonTotal).
+				Hint("work on fewer at a time, or hand the output on as a file in a workspace")
 		}
 		if err := os.WriteFile(filepath.Join(h.ResultsDir, name), []byte(value), 0o644); err != nil { //nolint:gosec // read by Tekton's entrypoint
 			return err

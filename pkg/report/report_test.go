@@ -76,6 +76,13 @@ func TestCountTakesTheWorst(t *testing.T) {
 	}
 }
 
+func TestRefusal(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "2 of 3 modules would not load: 1 tampered, 1 unsigned", report.Refusal(sample()))
+	one := &report.Report{Modules: []report.Module{{Verdict: "unsigned"}}}
+	assert.Equal(t, "1 of 1 module would not load: 1 unsigned", report.Refusal(one.Count()))
+}
+
 func TestPlain(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{

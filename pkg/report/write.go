@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/verdict"
 )
 
 // Writer writes a Report in one format.
@@ -68,17 +69,32 @@ func JSON(w io.Writer, r *Report) error {
 
 // Summary is the counts in one line: "3 modules: 2 loads, 1 unsigned".
 func Summary(r *Report) string {
-	words := slices.Sorted(maps.Keys(r.Counts))
-	parts := make([]string, 0, len(words))
-	for _, word := range words {
-		parts = append(parts, fmt.Sprintf("%d %s", r.Counts[word], word))
+	if parts := counts(r, ""); parts != "" {
+		return fmt.Sprintf("%s: %s", modules(len(r.Modules)), parts)
 	}
-	s := fmt.Sprintf("%d modules", len(r.Modules))
-	if len(r.Modules) == 1 {
-		s = "1 module"
+	return modules(len(r.Modules))
+}
+
+// Refusal is what is wrong in one line: "1 of 3 modules would not load: 1 unsigned".
+func Refusal(r *Report) string {
+	loads := string(verdict.Loads)
+	return fmt.Sprintf("%d of %s would not load: %s", len(r.Modules)-r.Counts[loads], modules(len(r.Modules)), counts(r, loads))
+}
+
+func modules(n int) string {
+	if n == 1 {
+		return "1 module"
 	}
-	if len(parts) > 0 {
-		s += ": " + strings.Join(parts, ", ")
+	return fmt.Sprintf("%d modules", n)
+}
+
+// counts lists r.Counts in the order of the alphabet, without one word.
+func counts(r *Report, without string) string {
+	var parts []string
+	for _, word := range slices.Sorted(maps.Keys(r.Counts)) {
+		if word != without {
+			parts = append(parts, fmt.Sprintf("%d %s", r.Counts[word], word))
+		}
 	}
-	return s
+	return strings.Join(parts, ", ")
 }

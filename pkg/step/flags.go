@@ -26,7 +26,7 @@ type Common struct {
 	Dotenv     string      `name:"dotenv" placeholder:"FILE" help:"Write the results as NAME=value lines to FILE (GitLab dotenv report)." group:"results"`
 }
 
-func (c *Common) shared() *Common { return c }
+func (c *Common) shared() *Common { return c } //nolint:unused // what makes a struct that embeds Common a Command
 
 type (
 	showHelp    bool

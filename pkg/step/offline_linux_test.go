@@ -32,16 +32,16 @@ func TestOffline(t *testing.T) {
 	}
 	for _, network := range []string{"tcp", "udp", "unix"} {
 		_, err := net.Dial(network, "127.0.0.1:9")
-		assert.ErrorIs(t, err, unix.EACCES, network)
+		require.ErrorIs(t, err, unix.EACCES, network)
 	}
 	_, err = net.Listen("tcp", "127.0.0.1:0")
-	assert.ErrorIs(t, err, unix.EACCES)
+	require.ErrorIs(t, err, unix.EACCES)
 	_, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, 1, 0, 0)
 	assert.Equal(t, unix.EACCES, errno)
 
 	done := make(chan error)
 	go func() { _, err := net.Dial("tcp", "127.0.0.1:9"); done <- err }()
-	assert.ErrorIs(t, <-done, unix.EACCES, "in every thread")
+	require.ErrorIs(t, <-done, unix.EACCES, "in every thread")
 	_, err = os.ReadFile("/proc/self/status")
 	assert.NoError(t, err, "files still work")
 }

@@ -55,7 +55,7 @@ func (c *command) Run(ctx context.Context, s *step.Session) error {
 	if err != nil {
 		return err
 	}
-	defer src.Close()
+	defer src.Close() //nolint:errcheck // only read from
 	m, err := extract.Run(ctx, src, extract.Options{
 		Kmods: c.Kmods, Include: c.Include, Exclude: c.Exclude, Kernel: c.Kernel, Platforms: o.Platforms, Cache: c.Cache,
 		Limits:   imagefs.Limits{Entries: c.MaxEntries, LayerBytes: int64(c.MaxLayerSize), FileBytes: int64(c.MaxModuleSize)},

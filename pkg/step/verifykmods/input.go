@@ -68,7 +68,7 @@ func (c *command) extracted(ctx context.Context, s *step.Session) (in *input, er
 	if err != nil {
 		return nil, err
 	}
-	defer src.Close()
+	defer src.Close() //nolint:errcheck // only read from
 	kmods := filepath.Join(dir, "kmods")
 	if _, err = extract.Run(ctx, src, extract.Options{
 		Kmods: kmods, Platforms: o.Platforms, Progress: s.Progress, Warn: s.Warn,

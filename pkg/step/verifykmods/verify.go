@@ -101,6 +101,5 @@ func (c *command) tell(s *step.Session) error {
 	if r.Verdict == string(verdict.Loads) {
 		return nil
 	}
-	bad := len(r.Modules) - r.Counts[string(verdict.Loads)]
-	return fault.New(fault.Class(r.ExitCode), "%d of %s would not load", bad, report.Summary(r))
+	return fault.New(fault.Class(r.ExitCode), "%s", report.Refusal(r))
 }
