@@ -17,7 +17,7 @@ func inodeOf(fi fs.FileInfo) (id any, several bool) {
 	if !ok {
 		return nil, false
 	}
-	return [2]uint64{uint64(st.Dev), st.Ino}, st.Nlink > 1
+	return [2]uint64{uint64(st.Dev), st.Ino}, st.Nlink > 1 //nolint:unconvert // Dev has 32 bits on some machines
 }
 
 // ownerAndXattrs fills in what tar.FileInfoHeader leaves out or takes from the

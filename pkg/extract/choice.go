@@ -106,10 +106,10 @@ func (p *pattern) explain(found []string) error {
 	err := fault.New(fault.Input, "pattern %q matches no module", p.text)
 	plus := func(n string) bool { return p.matches(strings.ReplaceAll(n, "+", "_")) }
 	if i := slices.IndexFunc(found, plus); i >= 0 {
-		err.Hint("the path in the image has + where the pattern has _: %q", found[i])
+		err = err.Hint("the path in the image has + where the pattern has _: %q", found[i])
 	}
 	if !strings.Contains(p.glob, "/") {
-		err.Hint("a pattern is compared with the whole path: **/%s matches in every folder", p.glob)
+		err = err.Hint("a pattern is compared with the whole path: **/%s matches in every folder", p.glob)
 	}
 	if len(found) == 0 {
 		return err.Hint("the source has no module at all")

@@ -224,7 +224,7 @@ func TestRunRefuses(t *testing.T) {
 			_, err = extract.Run(context.Background(), single(t, newLayer(t, c.entries...)), c.o)
 			require.Error(t, err)
 			assert.Equal(t, c.class, fault.ClassOf(err), err)
-			assert.ErrorContains(t, err, c.text)
+			require.ErrorContains(t, err, c.text)
 			assert.Contains(t, strings.Join(fault.HintsOf(err), "\n"), c.hint)
 			assert.Equal(t, before, listing(t, filepath.Dir(dir)), "the folder is as it was, and no other beside it")
 		})
@@ -249,7 +249,7 @@ func TestRunCancelled(t *testing.T) {
 	_, err := extract.Run(ctx, single(t, newLayer(t, hdr{name: "a.ko", body: ko("a")})), extract.Options{
 		Kmods: filepath.Join(dir, "kmods"), Progress: func(string, int64, int64) { cancel() },
 	})
-	assert.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, context.Canceled)
 	assert.Empty(t, names(t, dir))
 }
 

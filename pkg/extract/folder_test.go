@@ -143,7 +143,7 @@ func TestFolderRefuses(t *testing.T) {
 			_, err := extract.Run(context.Background(), folderSource(dir), c.o)
 			require.Error(t, err)
 			assert.Equal(t, c.class, fault.ClassOf(err), err)
-			assert.ErrorContains(t, err, c.text)
+			require.ErrorContains(t, err, c.text)
 			assert.Empty(t, names(t, out))
 			assert.Equal(t, before, listing(t, dir))
 		})

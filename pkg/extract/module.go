@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -63,10 +62,10 @@ func (j *job) firstFault(views []*view) error {
 func refused(prefix, path string, err error) error {
 	c := fault.ClassOf(err)
 	f := fault.New(c, "%s%q: %w", prefix, path, err)
-	if c == fault.Input {
-		f.Hint("leave it out with --exclude if it is no module")
+	if c != fault.Input {
+		return f
 	}
-	return f
+	return f.Hint("leave it out with --exclude if it is no module")
 }
 
 // learn fills in s.facts.
@@ -149,6 +148,3 @@ func header(h *tar.Header) manifest.Header {
 	}
 	return out
 }
-
-// parent is the folder of a slash-separated file.
-func parent(file string) string { return path.Dir(file) }

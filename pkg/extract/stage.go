@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -35,7 +36,7 @@ func newStage(kmods string) (*stage, error) {
 	if err := replaceable(target); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil { //nolint:gosec // later steps may run as other users
 		return nil, fmt.Errorf("create folder: %w", err)
 	}
 	s := &stage{target: target}
@@ -92,7 +93,7 @@ func isKmods(file string) bool {
 // place puts a spooled file at name; the next place of the same one is a copy,
 // as later steps change the files one by one.
 func (s *stage) place(f *spooled, name string) (err error) {
-	if err := s.root.MkdirAll(parent(name), 0o755); err != nil {
+	if err := s.root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}
 	if !f.placed {

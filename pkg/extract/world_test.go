@@ -116,10 +116,10 @@ func (r raw) Layers() ([]v1.Layer, error) { return r.layers, nil }
 
 func newImage(t testing.TB, layers ...counted) v1.Image {
 	t.Helper()
-	img := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
+	img, err := mutate.ConfigFile(mutate.MediaType(empty.Image, types.OCIManifestSchema1), &v1.ConfigFile{OS: "linux", Architecture: "amd64"})
+	require.NoError(t, err)
 	r := raw{}
 	for _, l := range layers {
-		var err error
 		img, err = mutate.AppendLayers(img, l)
 		require.NoError(t, err)
 		r.layers = append(r.layers, l)

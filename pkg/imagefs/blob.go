@@ -63,7 +63,7 @@ func Blob(ctx context.Context, l v1.Layer) (io.ReadCloser, error) {
 func (b *blob) open() error {
 	src := bufio.NewReaderSize(b.pump, 4096)
 	head, err := src.Peek(4)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF { //nolint:errorlint // a reader's end is io.EOF itself
 		return err
 	}
 	b.free = func() {}
@@ -94,7 +94,7 @@ func (b *blob) Read(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	if err == io.EOF {
+	if err == io.EOF { //nolint:errorlint // a reader's end is io.EOF itself
 		if err = b.pump.check(); err == nil {
 			return n, io.EOF
 		}

@@ -65,7 +65,7 @@ func (c Cache) Save(digest v1.Hash, entries []Entry) error {
 	if err != nil {
 		return fmt.Errorf("encode index of %s: %w", digest, err)
 	}
-	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil { //nolint:gosec // nothing in it is secret
 		return fmt.Errorf("create cache: %w", err)
 	}
 	f, err := os.CreateTemp(c.Dir, ".index-*")

@@ -53,7 +53,7 @@ func (t *Tree) hide(p string, layer int) error {
 	}
 	dir, _, err := t.walk(t.root, path.Dir(p), false, layer)
 	if err != nil || !dir.isDir() {
-		return nil // nothing to hide
+		return nil //nolint:nilerr // nothing to hide
 	}
 	switch k := dir.children[name]; {
 	case path.Base(p) == opaque:

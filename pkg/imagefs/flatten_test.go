@@ -216,7 +216,7 @@ func TestFlatten(t *testing.T) {
 				files, err = tree.Files(isKo)
 			}
 			if c.fails != "" {
-				assert.ErrorContains(t, err, c.fails)
+				require.ErrorContains(t, err, c.fails)
 				assert.Equal(t, fault.Input, fault.ClassOf(err))
 				return
 			}

@@ -64,7 +64,7 @@ func (p *pump) run() {
 		if n > 0 {
 			p.full <- buf[:n] // never blocks: as many places as buffers
 		}
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // a reader's end is io.EOF itself
 			return
 		}
 		if err != nil {
@@ -122,7 +122,7 @@ func (p *pump) Read(b []byte) (int, error) {
 // left behind are refused: they belong to no stream.
 func (p *pump) check() error {
 	n, err := p.Read(make([]byte, 1))
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF { //nolint:errorlint // a reader's end is io.EOF itself
 		return err
 	}
 	if n > 0 {

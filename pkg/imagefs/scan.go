@@ -185,7 +185,7 @@ type recorder struct {
 
 func (r *recorder) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF { //nolint:errorlint // a reader's end is io.EOF itself
 		r.err = err
 	}
 	return n, err
@@ -211,7 +211,7 @@ func (m *meter) Read(p []byte) (int, error) {
 		err = fault.New(fault.Input, "the layer inflates to more bytes than the limit allows").
 			Hint("raise the limit for one layer if the image is trusted")
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && err != io.EOF { //nolint:errorlint // a reader's end is io.EOF itself
 		m.err = err
 	}
 	return n, err

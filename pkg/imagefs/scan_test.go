@@ -178,10 +178,11 @@ func TestBlobCancelled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(context.Background())
 	pr, pw := io.Pipe()
-	defer pw.Close()
+	defer func() { _ = pw.Close() }()
 	digest := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("0", 64)}
+	block := tarball(t, entry{name: "a"})[:512]
 	go func() {
-		_, _ = pw.Write(tarball(t, entry{name: "a"})[:512]) // and nothing more, ever
+		_, _ = pw.Write(block) // and nothing more, ever
 		cancel()
 	}()
 	_, err := func() ([]imagefs.Entry, error) {

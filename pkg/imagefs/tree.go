@@ -118,10 +118,10 @@ func (t *Tree) walk(from *node, p string, create bool, layer int) (n *node, clim
 	for p != "" {
 		var name string
 		name, p, _ = strings.Cut(p, "/")
-		switch {
-		case name == "" || name == ".":
+		switch name {
+		case "", ".":
 			continue
-		case name == "..":
+		case "..":
 			climbed = climbed || n == t.root
 			if n.parent != nil {
 				n = n.parent

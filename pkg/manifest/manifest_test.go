@@ -142,7 +142,7 @@ func TestValidateRefuses(t *testing.T) {
 			m := sample()
 			require.NoError(t, m.Save(t.TempDir()))
 			edit(m)
-			assert.Error(t, m.Validate())
+			require.Error(t, m.Validate())
 			dir := t.TempDir()
 			err := m.Save(dir)
 			assert.Equal(t, fault.Input, fault.ClassOf(err), err)
