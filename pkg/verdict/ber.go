@@ -130,6 +130,7 @@ func (d *decoder) match(s *step) Errno {
 	if tag&tagLong == tagLong {
 		return eBADMSG
 	}
+	d.at.tag, d.at.hdr = tag, 2
 	if !s.any && (s.tag^tag)&^(s.tag&tagConstructed) != 0 {
 		if s.skip {
 			return noError
