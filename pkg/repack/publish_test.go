@@ -1,0 +1,396 @@
+package repack
+
+import (
+	"context"
+	"crypto/x509"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/manifest"
+	"github.com/kmodseal/kmodseal/pkg/source"
+)
+
+func digestOf(t testing.TB, d interface{ Digest() (v1.Hash, error) }) v1.Hash {
+	t.Helper()
+	h, err := d.Digest()
+	require.NoError(t, err)
+	return h
+}
+
+func TestSecondRunUploadsNothing(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{Append, Rewrite} {
+		s := newScene(t, types.OCIManifestSchema1, gz)
+		o := s.options("drv:signed")
+		o.Mode = mode
+		first := mustRun(t, o)
+		s.reg.take()
+		second := mustRun(t, o)
+		assert.False(t, second.Pushed)
+		assert.Empty(t, s.reg.take("PUT", "POST", "PATCH"))
+		assert.Equal(t, first.Digest, second.Digest)
+		// Another place gets the same bytes.
+		o.Destination = "oci:" + filepath.Join(t.TempDir(), "out") + ":x"
+		assert.Equal(t, first.Digest, mustRun(t, o).Digest, mode)
+	}
+}
+
+// Blobs that the registry has are mounted from the source's repository.
+func TestBlobsAreMounted(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, types.OCIManifestSchema1, gz)
+	// The library's registry shares blobs among repositories; a real one does not.
+	s.reg.hook = func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/other/repo/blobs/"):
+			w.WriteHeader(http.StatusNotFound)
+		case r.URL.Query().Get("mount") != "" && r.URL.Query().Get("from") == "drv":
+			w.WriteHeader(http.StatusCreated)
+		default:
+			return false
+		}
+		return true
+	}
+	mustRun(t, s.options("other/repo:signed"))
+	mounts, uploads := 0, 0
+	for _, l := range s.reg.take("POST", "PUT", "PATCH") {
+		switch {
+		case strings.Contains(l, "mount="):
+			assert.Contains(t, l, "from=drv")
+			mounts++
+		case strings.HasPrefix(l, "PUT") && strings.Contains(l, "/blobs/"):
+			uploads++
+		}
+	}
+	assert.Equal(t, 4, mounts)
+	assert.Equal(t, 2, uploads, "the new layer and the new configuration")
+}
+
+func TestTagsMoveLast(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, types.OCIManifestSchema1, gz)
+	o := s.options("drv:signed")
+	o.AlsoTags = []string{"also", "latest"}
+	res := mustRun(t, o)
+	var puts []string
+	for _, l := range s.reg.take("PUT") {
+		if strings.Contains(l, "/manifests/") {
+			puts = append(puts, l[strings.LastIndex(l, "/")+1:])
+		}
+	}
+	assert.Equal(t, []string{res.Digest, "signed", "also", "latest"}, puts)
+	assert.Equal(t, res.Digest, digestOf(t, s.pull(t, "drv:latest")).String())
+}
+
+func TestFailedUploadLeavesNoTag(t *testing.T) {
+	t.Parallel()
+	for _, part := range []string{"/blobs/uploads/", "/manifests/sha256"} {
+		s := newScene(t, types.OCIManifestSchema1, gz)
+		s.reg.hook = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodGet || r.Method == http.MethodHead || !strings.Contains(r.URL.Path, part) {
+				return false
+			}
+			w.WriteHeader(http.StatusForbidden)
+			return true
+		}
+		_, err := Run(context.Background(), s.options("drv:signed"))
+		require.Error(t, err)
+		assert.Equal(t, fault.Registry, fault.ClassOf(err))
+		n, err := name.ParseReference(s.reg.host + "/drv:signed")
+		require.NoError(t, err)
+		_, err = remote.Head(n)
+		assert.Error(t, err)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, types.OCIManifestSchema1, gz)
+	ctx, cancel := context.WithCancel(context.Background())
+	s.reg.hook = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost {
+			cancel()
+		}
+		return false
+	}
+	_, err := Run(ctx, s.options("drv:signed"))
+	assert.ErrorIs(t, err, context.Canceled)
+	cancel()
+	s = newScene(t, types.OCIManifestSchema1, gz)
+	_, err = Run(ctx, s.options("drv:signed"))
+	assert.ErrorIs(t, err, context.Canceled)
+}
+
+func TestSourceHasMoved(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, types.OCIManifestSchema1, gz)
+	want := mustRun(t, s.options("drv:signed")).Digest
+	s.reg.push(t, "drv:1", driver(t, "arm64", types.OCIManifestSchema1, gz))
+	assert.Equal(t, want, mustRun(t, s.options("drv:again")).Digest)
+	require.Len(t, s.warned.lines, 1)
+	assert.Contains(t, s.warned.lines[0], "by now")
+}
+
+func TestInPlace(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, types.OCIManifestSchema1, gz)
+	o := s.options("drv:1")
+	o.InPlace = true
+	res := mustRun(t, o)
+	assert.Equal(t, res.Digest, digestOf(t, s.pull(t, "drv:1")).String())
+}
+
+// An image that is signed already, certificate and all, is copied as it is.
+func TestNothingToDo(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, types.OCIManifestSchema1, gz)
+	mustRun(t, s.options("drv:signed"))
+	signed := s.pull(t, "drv:signed")
+	mods := driverMods()
+	for i := range mods {
+		mods[i].layer = 4
+	}
+	s.folder = kmods(t, s.reg.host+"/drv:signed", digestOf(t, signed), map[string]v1.Image{"linux/amd64": signed}, mods, s.key)
+	keep(t, s.folder, signed)
+	for _, mode := range []string{Append, Rewrite} {
+		o := s.options("copy:" + mode)
+		o.Mode = mode
+		res := mustRun(t, o)
+		assert.Equal(t, digestOf(t, signed).String(), res.Digest)
+		assert.Equal(t, "test signer", res.Signer)
+		assert.Zero(t, res.AddedBytes)
+	}
+	// Nobody's signature but a trusted one is kept.
+	o := s.options("copy:x")
+	o.Trust = []*x509.Certificate{newSigner(t, "stranger", nil).cert}
+	_, err := Run(context.Background(), o)
+	assert.Equal(t, fault.Untrusted, fault.ClassOf(err))
+	// A certificate at a new path is all that changes.
+	o = s.options("copy:cert")
+	o.CertPath = "/etc/new.der"
+	now := flat(t, s.pullAfter(t, o, "copy:cert"))
+	assert.Contains(t, now["etc/new.der"], string(s.key.cert.Raw))
+}
+
+func (s *scene) pullAfter(t testing.TB, o Options, ref string) v1.Image {
+	t.Helper()
+	mustRun(t, o)
+	return s.pull(t, ref)
+}
+
+// keep makes the kmods folder one of modules that were left as they are.
+func keep(t testing.TB, folder string, img v1.Image) {
+	t.Helper()
+	layers, err := img.Layers()
+	require.NoError(t, err)
+	for i, m := range driverMods() {
+		putFile(t, folder, i, contentOf(t, layers[4], m.path))
+	}
+	change(t, folder, func(m *manifest.Manifest) {
+		for i := range m.Modules {
+			m.Modules[i].Signed.Action = manifest.ActionKept
+		}
+	})
+}
+
+func TestLeftoversAreTold(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, types.OCIManifestSchema1, gz)
+	change(t, s.folder, func(m *manifest.Manifest) { m.Modules = m.Modules[:1:1] })
+	mustRun(t, s.options("drv:signed"))
+	require.Len(t, s.warned.lines, 1)
+	assert.Contains(t, s.warned.lines[0], "c.ko.gz")
+	assert.NotContains(t, s.warned.lines[0], "a.ko")
+}
+
+// attestation is what BuildKit puts beside an image.
+func attestation(t testing.TB, of string) mutate.IndexAddendum {
+	t.Helper()
+	img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1),
+		static.NewLayer([]byte(`{"of":"`+of+`"}`), "application/vnd.in-toto+json"))
+	require.NoError(t, err)
+	return mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{
+		Platform:    &v1.Platform{OS: "unknown", Architecture: "unknown"},
+		Annotations: map[string]string{"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": of},
+	}}
+}
+
+func platformed(img v1.Image, arch string) mutate.IndexAddendum {
+	return mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{
+		Platform: &v1.Platform{OS: "linux", Architecture: arch}, Annotations: map[string]string{"for": arch},
+	}}
+}
+
+// multi is a scene with an index: arm64, its attestation, s390x without
+// modules and its attestation, amd64.
+func multi(t testing.TB, kind, media, indexKind types.MediaType, with ...string) (*scene, v1.ImageIndex) {
+	t.Helper()
+	s := &scene{reg: newRegistry(t), key: newSigner(t, "test signer", nil)}
+	arm, amd := driver(t, "arm64", kind, media), driver(t, "amd64", kind, media)
+	s.img = amd
+	bare := imageOf(t, "s390x", kind, layerOf(t, media, reg("x", []byte("no module"))))
+	idx := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, indexKind),
+		platformed(arm, "arm64"), attestation(t, digestOf(t, arm).String()),
+		platformed(bare, "s390x"), attestation(t, digestOf(t, bare).String()), platformed(amd, "amd64"))
+	if indexKind == types.OCIImageIndex {
+		idx = mutate.Annotations(idx, map[string]string{"own": "note"}).(v1.ImageIndex)
+	}
+	s.src = s.reg.push(t, "drv:1", idx)
+	images := map[string]v1.Image{"linux/arm64": arm, "linux/amd64": amd}
+	for p := range images {
+		if len(with) > 0 && p != with[0] {
+			delete(images, p)
+		}
+	}
+	s.folder = kmods(t, s.src, digestOf(t, idx), images, driverMods(), s.key)
+	change(t, s.folder, func(m *manifest.Manifest) {
+		m.Source.Index = true
+		if len(with) == 0 {
+			m.Platforms = append(m.Platforms, platformOf(t, "linux/s390x", bare))
+		}
+	})
+	return s, idx
+}
+
+func platformOf(t testing.TB, platform string, img v1.Image) manifest.Platform {
+	t.Helper()
+	layers, err := img.Layers()
+	require.NoError(t, err)
+	return manifest.Platform{Platform: platform, Digest: digestOf(t, img).String(), Layers: []string{digestOf(t, layers[0]).String()}}
+}
+
+func TestIndex(t *testing.T) {
+	t.Parallel()
+	for kind, indexKind := range map[types.MediaType]types.MediaType{
+		types.OCIManifestSchema1: types.OCIImageIndex, types.DockerManifestSchema2: types.DockerManifestList,
+	} {
+		media := types.OCILayer
+		if kind == types.DockerManifestSchema2 {
+			media = types.DockerLayer
+		}
+		s, idx := multi(t, kind, media, indexKind)
+		res := mustRun(t, s.options("drv:signed"))
+		n, err := name.ParseReference(s.reg.host + "/drv:signed")
+		require.NoError(t, err)
+		now, err := remote.Index(n)
+		require.NoError(t, err)
+		assert.Equal(t, res.Digest, digestOf(t, now).String())
+		was, err := idx.IndexManifest()
+		require.NoError(t, err)
+		is, err := now.IndexManifest()
+		require.NoError(t, err)
+		assert.Equal(t, was.MediaType, is.MediaType)
+		// arm64, s390x and its attestation, amd64; that of arm64 has lost its subject
+		require.Len(t, is.Manifests, 4)
+		for i, of := range []int{0, 2, 3, 4} {
+			assert.Equal(t, was.Manifests[of].Platform, is.Manifests[i].Platform)
+			assert.Equal(t, was.Manifests[of].Annotations, is.Manifests[i].Annotations)
+			same := of == 2 || of == 3
+			assert.Equal(t, same, was.Manifests[of].Digest == is.Manifests[i].Digest, of)
+		}
+		if indexKind == types.OCIImageIndex {
+			assert.Equal(t, "note", is.Annotations["own"])
+			assert.Equal(t, digestOf(t, idx).String(), is.Annotations[NoteSource])
+		} else {
+			assert.Empty(t, is.Annotations)
+		}
+		img, err := now.Image(is.Manifests[3].Digest)
+		require.NoError(t, err)
+		valid(t, img)
+		onlyModulesDiffer(t, s, s.img, img)
+		require.Len(t, s.warned.lines, 3) // two attestations met, one left out
+		assert.Equal(t, 8, res.Signed)
+		assert.False(t, mustRun(t, s.options("drv:signed")).Pushed)
+	}
+}
+
+func TestPlatforms(t *testing.T) {
+	t.Parallel()
+	t.Run("one by flag", func(t *testing.T) {
+		t.Parallel()
+		s, _ := multi(t, types.OCIManifestSchema1, gz, types.OCIImageIndex)
+		o := s.options("drv:signed")
+		o.Images.Platforms = []string{"linux/amd64"}
+		mustRun(t, o)
+		onlyModulesDiffer(t, s, s.img, s.pull(t, "drv:signed"))
+	})
+	t.Run("one extracted", func(t *testing.T) {
+		t.Parallel()
+		s, _ := multi(t, types.OCIManifestSchema1, gz, types.OCIImageIndex, "linux/amd64")
+		mustRun(t, s.options("drv:signed"))
+		onlyModulesDiffer(t, s, s.img, s.pull(t, "drv:signed"))
+	})
+	t.Run("some", func(t *testing.T) {
+		t.Parallel()
+		s, _ := multi(t, types.OCIManifestSchema1, gz, types.OCIImageIndex)
+		o := s.options("drv:signed")
+		o.Images.Platforms = []string{"linux/amd64", "linux/arm64"}
+		mustRun(t, o)
+		n, err := name.ParseReference(s.reg.host + "/drv:signed")
+		require.NoError(t, err)
+		idx, err := remote.Index(n)
+		require.NoError(t, err)
+		m, err := idx.IndexManifest()
+		require.NoError(t, err)
+		require.Len(t, m.Manifests, 2)
+		assert.Equal(t, "arm64", m.Manifests[0].Platform.Architecture)
+	})
+	t.Run("one that was not extracted", func(t *testing.T) {
+		t.Parallel()
+		s, _ := multi(t, types.OCIManifestSchema1, gz, types.OCIImageIndex, "linux/amd64")
+		o := s.options("drv:signed")
+		o.Images.Platforms = []string{"linux/arm64"}
+		_, err := Run(context.Background(), o)
+		assert.Equal(t, fault.Input, fault.ClassOf(err))
+	})
+	t.Run("two into a folder", func(t *testing.T) {
+		t.Parallel()
+		s, _ := multi(t, types.OCIManifestSchema1, gz, types.OCIImageIndex)
+		o := s.options("")
+		o.Destination = "dir:" + filepath.Join(t.TempDir(), "x")
+		_, err := Run(context.Background(), o)
+		assert.Equal(t, fault.Usage, fault.ClassOf(err))
+	})
+}
+
+// Every kind of place gives and takes an image.
+func TestTransports(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, types.OCIManifestSchema1, gz)
+	place := t.TempDir()
+	for _, from := range []string{"oci:" + place + "/layout:in", "oci-archive:" + place + "/in.tar"} {
+		r, err := source.Parse(from)
+		require.NoError(t, err)
+		d, err := source.Create(context.Background(), r, source.Options{})
+		require.NoError(t, err)
+		require.NoError(t, d.Put(context.Background(), s.img, nil))
+		folder := kmods(t, from, digestOf(t, s.img), map[string]v1.Image{"linux/amd64": s.img}, driverMods(), s.key)
+		digest := ""
+		for _, to := range []string{"oci:" + place + "/layout:" + string(r.Kind), "oci-archive:" + place + "/" + string(r.Kind) + ".tar", s.reg.host + "/new:" + string(r.Kind)} {
+			o := s.options("")
+			o.Kmods, o.Destination = folder, to
+			res := mustRun(t, o)
+			assert.True(t, res.Pushed, to)
+			assert.Equal(t, to, res.URL)
+			if digest != "" {
+				assert.Equal(t, digest, res.Digest)
+			}
+			digest = res.Digest
+			assert.False(t, mustRun(t, o).Pushed, to)
+		}
+		onlyModulesDiffer(t, s, s.img, s.pull(t, "new:"+string(r.Kind)))
+	}
+}
