@@ -30,6 +30,7 @@ type Options struct {
 	Seed      uint64 // of the mutations
 	Mutations int    // a kernel
 	Negative  bool   // boot with damaged links of the chain, too
+	Enrol     bool   // rehearse docs/enrolment.md, too
 	Replay    bool   // compare with the answers of the last run instead of booting
 	Truth     string // folder of the truth tables; empty: none is written
 	Out       io.Writer

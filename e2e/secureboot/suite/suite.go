@@ -42,6 +42,13 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 	}
+	for _, t := range targets {
+		if o.Enrol && t.Kernel.Series != "7.3" {
+			if err := o.enrol(ctx, chain, t); err != nil {
+				return err
+			}
+		}
+	}
 	return o.judge(boots)
 }
 

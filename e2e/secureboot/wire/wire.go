@@ -16,23 +16,24 @@ const JobFile = "/jobs.tsv"
 
 // Ways to load a module, and other jobs.
 const (
-	Finit      = "finit"     // finit_module(fd, "", 0)
-	FinitZ     = "finit-z"   // finit_module(fd, "", MODULE_INIT_COMPRESSED_FILE)
-	Init       = "init"      // init_module(buffer)
-	Keep       = "keep"      // as finit, and the module stays
-	Insmod     = "insmod"    // the distribution's insmod
-	Remove     = "remove"    // delete_module(Path)
-	Fuzz       = "fuzz"      // Arg = seed:count; mutations of Path, each loaded as finit does
-	Efivars    = "efivars"   // report the firmware's variables
-	Keyrings   = "keyrings"  // report the kernel's keyrings
-	MokImport  = "mokimport" // run the commands of Path with a shell, then reboot, unless Arg is enrolled
-	Shell      = "shell"     // run Path with a shell and report what it says
-	ModuleName = "__"        // a module file is called NAME__CASE.ko
-	Skipped    = "SKIPPED"   // result of a job that needs what is not there
-	OK         = "OK"        // result of a module that loaded
-	InsmodFail = "FAIL"      // result of an insmod that said no
-	begin      = "@@BEGIN"   // first line of the guest
-	end        = "@@END"     // last line; a log without it is no result
+	Finit      = "finit"    // finit_module(fd, "", 0)
+	FinitZ     = "finit-z"  // finit_module(fd, "", MODULE_INIT_COMPRESSED_FILE)
+	Init       = "init"     // init_module(buffer)
+	Keep       = "keep"     // as finit, and the module stays
+	Insmod     = "insmod"   // the distribution's insmod
+	Remove     = "remove"   // delete_module(Path)
+	Fuzz       = "fuzz"     // Arg = seed:count; mutations of Path, each loaded as finit does
+	Efivars    = "efivars"  // report the firmware's variables
+	Keyrings   = "keyrings" // report the kernel's keyrings
+	MokState   = "mokstate" // names of the certificates in Path that are enrolled go in front of every further answer
+	MokStep    = "mokstep"  // if that state is Arg, run the commands of Path with a shell and reboot
+	Shell      = "shell"    // run Path with a shell and report what it says
+	ModuleName = "__"       // a module file is called NAME__CASE.ko
+	Skipped    = "SKIPPED"  // result of a job that needs what is not there
+	OK         = "OK"       // result of a module that loaded
+	InsmodFail = "FAIL"     // result of an insmod that said no
+	begin      = "@@BEGIN"  // first line of the guest
+	end        = "@@END"    // last line; a log without it is no result
 )
 
 // Job is one line of the job list.
@@ -139,7 +140,7 @@ func split(s string) []string {
 // Verdict are the lines that tell why a module was refused: those without news
 // that the kernel has once a boot, or about a module that did load.
 func (a Answer) Verdict() []string {
-	news := regexp.MustCompile(`init ran|loading out-of-tree module|module verification failed: signature|callbacks suppressed|module license .*taints kernel|bad vermagic: kernel tainted|^alg: No test for |Disabling lock debugging`)
+	news := regexp.MustCompile(`init ran|loading out-of-tree module|module verification failed: signature|callbacks suppressed|module license .*taints kernel|bad vermagic: kernel tainted|^alg: No test for |Disabling lock debugging|^clocksource: |^(mc|videodev): Linux |^v4l2loopback driver `)
 	var lines []string
 	for _, l := range a.Lines {
 		if !news.MatchString(l) {

@@ -36,6 +36,7 @@ func run(ctx context.Context, args []string) error {
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the mutations")
 	f.IntVar(&o.Mutations, "mutations", 1050, "mutations a kernel")
 	f.BoolVar(&o.Negative, "negative", true, "boot with a flipped bit in shim, GRUB and kernel, too")
+	f.BoolVar(&o.Enrol, "enrol", false, "run the commands of docs/enrolment.md, with MokManager answered over the serial port")
 	f.BoolVar(&o.Replay, "replay", false, "compare with the answers of the last run instead of booting")
 	update := f.Bool("update", false, "write the truth tables to e2e/secureboot/testdata")
 	if err := f.Parse(args); err != nil {

@@ -53,15 +53,19 @@ func work(out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	mok := ""
 	for _, j := range jobs {
-		if err := do(out, j); err != nil {
+		if mok != "" {
+			j.Name = mok + ":" + j.Name
+		}
+		if err := do(out, j, &mok); err != nil {
 			return fmt.Errorf("job %s: %w", j.Name, err)
 		}
 	}
 	return nil
 }
 
-func do(out io.Writer, j wire.Job) error {
+func do(out io.Writer, j wire.Job, mok *string) error {
 	switch j.Method {
 	case wire.Efivars:
 		efivars(out)
@@ -69,10 +73,15 @@ func do(out io.Writer, j wire.Job) error {
 		keyrings(out)
 	case wire.Fuzz:
 		return fuzz(out, j)
-	case wire.MokImport:
-		mokImport(out, j)
+	case wire.MokState:
+		*mok = mokState(j.Path)
+	case wire.MokStep:
+		if j.Arg == *mok {
+			shell(out, j.Path, *mok)
+			powerOff(syscall.LINUX_REBOOT_CMD_RESTART)
+		}
 	case wire.Shell:
-		shell(out, j.Path)
+		shell(out, j.Path, *mok)
 	case wire.Remove:
 		remove(j.Path)
 	default:

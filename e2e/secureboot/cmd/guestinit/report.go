@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -89,28 +88,31 @@ func members(ring uint32) []uint32 {
 	return ids
 }
 
-// mokImport runs the documented commands and reboots into MokManager, unless
-// shim already reports the certificate of j.Arg as enrolled.
-func mokImport(out io.Writer, j wire.Job) {
-	cert, err := os.ReadFile(j.Arg)
-	if err != nil {
-		wire.Note(out, "mokimport: %v", err)
-		return
-	}
+// mokState joins the names of the certificates that shim reports as enrolled, or is "none".
+func mokState(files string) string {
 	enrolled, _ := os.ReadFile(filepath.Join(efivarsDir, "MokListRT-605dab50-e046-4300-abb6-3dd810dd8b23"))
-	if bytes.Contains(enrolled, cert) {
-		wire.Fact(out, "MOK", "enrolled")
-		return
+	var have []string
+	for _, f := range strings.Fields(files) {
+		cert, err := os.ReadFile(f)
+		if err == nil && bytes.Contains(enrolled, cert) {
+			have = append(have, strings.TrimSuffix(filepath.Base(f), ".der"))
+		}
 	}
-	shell(out, j.Path)
-	wire.Fact(out, "MOK", "queued")
-	powerOff(syscall.LINUX_REBOOT_CMD_RESTART)
+	if len(have) == 0 {
+		return "none"
+	}
+	return strings.Join(have, "+")
 }
 
-func shell(out io.Writer, script string) {
-	b, err := exec.Command("/bin/sh", "-e", script).CombinedOutput()
+// shell runs the commands of a file, where the certificates are, and reports what they say.
+func shell(out io.Writer, script, mok string) {
+	cmd := exec.Command("/bin/sh", "-e", script)
+	cmd.Dir = "/m"
+	cmd.Env = []string{"PATH=/bin", "HOME=/tmp"}
+	b, err := cmd.CombinedOutput()
+	name := mok + ":" + filepath.Base(script)
 	for line := range strings.Lines(string(b)) {
-		wire.Note(out, "SHELL %s", strings.Map(wire.Printable, strings.TrimSpace(line)))
+		wire.Note(out, "%s: %s", name, strings.Map(wire.Printable, strings.TrimSpace(line)))
 	}
-	wire.Fact(out, "SHELL "+filepath.Base(script), fmt.Sprint(err))
+	wire.Fact(out, name, fmt.Sprint(err))
 }
