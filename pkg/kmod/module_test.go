@@ -133,8 +133,8 @@ func TestParseRefuses(t *testing.T) {
 		"without modinfo":       bytes.ReplaceAll(good, []byte(".modinfo"), []byte(".madinfo")),
 	} {
 		_, err := kmod.Parse(plain)
-		assert.Equal(t, fault.Input, fault.ClassOf(err), "%s: %v", name, err)
-		assert.ErrorContains(t, err, "not a kernel module", name)
+		require.ErrorContains(t, err, "not a kernel module", name)
+		assert.Equal(t, fault.Input, fault.ClassOf(err), name)
 	}
 	for n := range good {
 		_, err := kmod.Parse(good[:n])

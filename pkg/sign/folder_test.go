@@ -73,10 +73,10 @@ func TestFolderAgainGivesTheSame(t *testing.T) {
 	require.NoError(t, run(dir, options(rsa2048())))
 	first := tree(t, dir)
 	manifestFile := filepath.Join(dir, manifest.FileName)
-	json := content(t, manifestFile)
+	saved := content(t, manifestFile)
 
 	require.NoError(t, run(dir, options(rsa2048())))
-	assert.Equal(t, json, content(t, manifestFile))
+	assert.Equal(t, saved, content(t, manifestFile))
 	again := tree(t, dir)
 	delete(first, manifestFile)
 	delete(again, manifestFile)
@@ -84,7 +84,7 @@ func TestFolderAgainGivesTheSame(t *testing.T) {
 
 	require.NoError(t, run(dir, options(other())))
 	require.NoError(t, run(dir, options(rsa2048())))
-	assert.Equal(t, json, content(t, manifestFile), "another key in between leaves no trace")
+	assert.Equal(t, saved, content(t, manifestFile), "another key in between leaves no trace")
 }
 
 func TestFolderEndsWhatACrashLeft(t *testing.T) {

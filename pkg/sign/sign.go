@@ -16,11 +16,19 @@ import (
 	"github.com/kmodseal/kmodseal/pkg/modsig"
 )
 
-// Policies for a module that is signed already (--on-signed), and for the
-// certificate in the signature (--embed-cert).
+// Policies for a module that is signed already (--on-signed).
 const (
-	Replace, Keep, AppendTo, Fail = "replace", "keep", "append", "fail"
-	Auto, Always, Never           = "auto", "always", "never"
+	Replace  = "replace" // take every signature off, then sign
+	Keep     = "keep"    // leave it alone
+	AppendTo = "append"  // sign on top
+	Fail     = "fail"    // refuse all modules
+)
+
+// Policies for certificates in the signature (--embed-cert).
+const (
+	Auto   = "auto"   // unless the signer's is self-signed
+	Always = "always" // the signer's and its intermediates
+	Never  = "never"  // none, as sign-file does
 )
 
 // Options of Folder and Files.
