@@ -52,10 +52,11 @@ func keyKind(name, problem string) error {
 		Hint("make an RSA key: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:4096 -out key.pem")
 }
 
-// refusePublished refuses certificates that nobody should trust.
-func refusePublished(name string, certs []*x509.Certificate) error {
+// refusePublished refuses a certificate that nobody should trust, whichever it
+// is of a file.
+func refusePublished(name string, certs []*x509.Certificate, published string) error {
 	for _, cert := range certs {
-		if Fingerprint(cert) != kmmTestKey {
+		if Fingerprint(cert) != published {
 			continue
 		}
 		return fault.New(fault.Key, "certificate %s: the published test certificate of Kernel Module Management: its private key is public", name).

@@ -49,7 +49,7 @@ func Load(r Request) (*Pair, error) {
 	if err := checkKey(src.key.name, found.key); err != nil {
 		return nil, err
 	}
-	if err := refusePublished(found.certsName, found.certs); err != nil {
+	if err := refusePublished(found.certsName, found.certs, kmmTestKey); err != nil {
 		return nil, err
 	}
 	cert, chain, err := match(found)
