@@ -34,6 +34,7 @@ type kernel struct {
 	rings        rings
 	blockedCerts map[string]bool // by SHA-256 of what is signed of them
 	blockedFiles map[string]bool
+	modules      map[string]bool // that Symvers names
 
 	log       []string
 	unchecked []string
@@ -59,7 +60,7 @@ func newKernel(c *Config) (*kernel, error) {
 	if !k.version.known() {
 		k.version = assumed()
 	}
-	k.oids = newRegistry(k.version)
+	k.oids, k.modules = newRegistry(k.version), k.facts.Symvers.moduleSet()
 	k.rules = k.resolve(c)
 	k.fill(c)
 	return k, nil

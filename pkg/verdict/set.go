@@ -165,7 +165,7 @@ func (s *set) outside(m *member, name string) outcome {
 		m.note("module " + name + ", which it depends on: not in the set, and no Module.symvers")
 		return outcome{state: Loads}
 	}
-	if f.Symvers.has(name) && s.comes(m, name) {
+	if m.modules[moduleName(name)] && s.comes(m, name) {
 		return outcome{state: Loads}
 	}
 	if s.judge.config.Load != LoadAuto { // nobody looks at depends: the symbols decide
@@ -226,12 +226,14 @@ func (e Export) moduleName() string {
 	return moduleName(e.Module[strings.LastIndexByte(e.Module, '/')+1:])
 }
 
-// has reports whether the kernel has a module of that name that exports.
-func (s *Symvers) has(name string) bool {
-	for _, e := range s.Symbols {
-		if e.moduleName() == moduleName(name) {
-			return true
-		}
+// moduleSet are the modules of the kernel that export something.
+func (s *Symvers) moduleSet() map[string]bool {
+	out := map[string]bool{}
+	if s == nil {
+		return out
 	}
-	return false
+	for _, e := range s.Symbols {
+		out[e.moduleName()] = true
+	}
+	return out
 }

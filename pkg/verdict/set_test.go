@@ -1,0 +1,184 @@
+package verdict_test
+
+import (
+	"bytes"
+	"crypto/x509"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kmodseal/kmodseal/pkg/kmodtest"
+	"github.com/kmodseal/kmodseal/pkg/modsig"
+	"github.com/kmodseal/kmodseal/pkg/verdict"
+)
+
+const rel = "6.12.117+deb12-amd64"
+
+// layout is what every module of a kernel with MODVERSIONS carries.
+var layout = kmodtest.Symbol{Name: "module_layout", CRC: 0xabc} //nolint:gochecknoglobals // constant of a test
+
+func kernelWith(extra map[string]verdict.Export) *verdict.Kernel {
+	symbols := map[string]verdict.Export{
+		"module_layout": {CRC: 0xabc, Module: "vmlinux"},
+		"_printk":       {CRC: 1, Module: "vmlinux"},
+		"gpl_only":      {CRC: 2, Module: "vmlinux", GPL: true},
+		"in_space":      {CRC: 3, Module: "vmlinux", Namespace: "SPACE"},
+		"mc_register":   {CRC: 4, Module: "drivers/media/mc/mc"},
+	}
+	for k, v := range extra {
+		symbols[k] = v
+	}
+	return &verdict.Kernel{
+		Release: rel, Machine: "amd64", Symvers: &verdict.Symvers{Symbols: symbols},
+		Config: verdict.KernelConfig{
+			"MODULE_SIG": "y", "MODVERSIONS": "y", "IMA_ARCH_POLICY": "y", "INTEGRITY_PLATFORM_KEYRING": "y",
+			"INTEGRITY_MACHINE_KEYRING": "y", "CRYPTO_RSA": "y", "CRYPTO_SHA256": "y",
+		},
+	}
+}
+
+func TestSet(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t, "mok")
+	spec := func(name string, want []kmodtest.Symbol, give ...kmodtest.Symbol) kmodtest.Spec {
+		return kmodtest.Spec{Name: name, Release: rel, Machine: "amd64", Undefined: append([]kmodtest.Symbol{layout}, want...), Exports: give}
+	}
+	module := func(sp kmodtest.Spec) verdict.Module {
+		return verdict.Module{Path: sp.Name + ".ko", Stored: s.sign(t, kmodtest.Build(sp), modsig.Options{})}
+	}
+	unsigned := func(sp kmodtest.Spec) verdict.Module {
+		return verdict.Module{Path: sp.Name + ".ko", Stored: kmodtest.Build(sp)}
+	}
+	depends := func(sp kmodtest.Spec, on ...string) kmodtest.Spec { sp.Depends = on; return sp }
+	sym := func(name string, crc uint32) []kmodtest.Symbol { return []kmodtest.Symbol{{Name: name, CRC: crc}} }
+	give := spec("give", sym("_printk", 1), kmodtest.Symbol{Name: "given", CRC: 9})
+	take := depends(spec("take", sym("given", 9)), "give")
+	proprietary := bytes.Replace(kmodtest.Build(spec("prop", sym("gpl_only", 2))), []byte("license=GPL"), []byte("license=BSD"), 1)
+	space := spec("space", sym("in_space", 3))
+	space.ImportNS = []string{"SPACE"}
+
+	type want struct {
+		state verdict.State
+		errno string
+		dmesg string
+		rule  string
+		order int
+	}
+	ok := func(n int) want { return want{verdict.Loads, "", "", "key-in-keyring", n} }
+	for name, c := range map[string]struct {
+		set  []verdict.Module
+		load verdict.LoadMethod
+		want []want
+	}{
+		"kernel symbol":      {set: []verdict.Module{module(give)}, want: []want{ok(1)}},
+		"from the set":       {set: []verdict.Module{module(take), module(give)}, want: []want{ok(2), ok(1)}},
+		"from the kernel's":  {set: []verdict.Module{module(depends(spec("m", sym("mc_register", 4)), "mc"))}, want: []want{ok(1)}},
+		"namespace imported": {set: []verdict.Module{module(space)}, want: []want{ok(1)}},
+		"weak":               {set: []verdict.Module{module(spec("w", []kmodtest.Symbol{{Name: "nowhere", Weak: true}}))}, want: []want{ok(1)}},
+		"nowhere": {
+			set:  []verdict.Module{module(spec("n", sym("nowhere", 5)))},
+			want: []want{{verdict.MissingSymbol, "ENOENT", "n: Unknown symbol nowhere (err -2)", "symbol", 0}},
+		},
+		"insmod loads no dependency": {
+			set: []verdict.Module{module(depends(spec("m", sym("mc_register", 4)), "mc"))}, load: verdict.LoadAsIs,
+			want: []want{{verdict.MissingSymbol, "ENOENT", "m: Unknown symbol mc_register (err -2)", "symbol", 0}},
+		},
+		"wrong CRC": {
+			set:  []verdict.Module{module(spec("c", sym("_printk", 7)))},
+			want: []want{{verdict.MissingSymbol, "EINVAL", "c: disagrees about version of symbol _printk", "symbol-version", 0}},
+		},
+		"wrong CRC in the set": {
+			set:  []verdict.Module{module(give), module(spec("c", sym("given", 8)))},
+			want: []want{ok(1), {verdict.MissingSymbol, "EINVAL", "c: disagrees about version of symbol given", "symbol-version", 0}},
+		},
+		"no version": {
+			set:  []verdict.Module{module(spec("v", []kmodtest.Symbol{{Name: "_printk"}}))},
+			want: []want{{verdict.MissingSymbol, "EINVAL", "v: no symbol version for _printk", "symbol-version", 0}},
+		},
+		"another layout": {
+			set:  []verdict.Module{module(kmodtest.Spec{Name: "l", Release: rel, Machine: "amd64", Undefined: sym("module_layout", 1)})},
+			want: []want{{verdict.WrongKernel, "ENOEXEC", "l: disagrees about version of symbol module_layout", "module-layout", 0}},
+		},
+		"another release, same symbols": {
+			set:  []verdict.Module{module(kmodtest.Spec{Name: "r", Release: "6.12.1", Machine: "amd64", Undefined: []kmodtest.Symbol{layout}})},
+			want: []want{ok(1)},
+		},
+		"GPL only": {
+			set:  []verdict.Module{{Path: "prop.ko", Stored: s.sign(t, proprietary, modsig.Options{})}},
+			want: []want{{verdict.MissingSymbol, "ENOENT", "prop: Unknown symbol gpl_only (err -2)", "symbol", 0}},
+		},
+		"namespace not imported": {
+			set:  []verdict.Module{module(spec("s", sym("in_space", 3)))},
+			want: []want{{verdict.MissingSymbol, "EINVAL", "s: module uses symbol (in_space) from namespace SPACE, but does not import it.", "symbol-namespace", 0}},
+		},
+		"dependency absent": {
+			set:  []verdict.Module{module(take)},
+			want: []want{{verdict.MissingDependency, "ENOENT", "", "depends", 0}},
+		},
+		"dependency unsigned": {
+			set: []verdict.Module{module(take), unsigned(give)},
+			want: []want{
+				{verdict.MissingDependency, "EKEYREJECTED", "", "depends", 0},
+				{verdict.Unsigned, "EKEYREJECTED", "Loading of unsigned module is rejected", "marker", 0},
+			},
+		},
+		"two that need each other": {
+			set:  []verdict.Module{module(depends(spec("a", nil), "b")), module(depends(spec("b", nil), "a"))},
+			want: []want{{verdict.MissingDependency, "ENOENT", "", "depends", 0}, {verdict.MissingDependency, "ENOENT", "", "depends", 0}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j, err := verdict.New(verdict.Config{Trust: []*x509.Certificate{s.cert}, Kernel: kernelWith(nil), Load: c.load})
+			require.NoError(t, err)
+			var got []want
+			for _, v := range j.Set(c.set) {
+				got = append(got, want{v.State, v.Errno, v.Dmesg, v.Rule, v.Order})
+				if v.State != verdict.Loads {
+					assert.NotEmpty(t, v.Reason)
+					assert.NotEmpty(t, v.Hint)
+				}
+			}
+			assert.Equal(t, c.want, got)
+		})
+	}
+}
+
+func TestSetIsDeterministic(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t, "mok")
+	var set []verdict.Module
+	for _, n := range []string{"c", "a", "b"} {
+		body := kmodtest.Build(kmodtest.Spec{Name: n, Release: rel, Machine: "amd64", Undefined: []kmodtest.Symbol{layout, {Name: "x", CRC: 3}, {Name: "y", CRC: 4}}})
+		set = append(set, verdict.Module{Path: n, Stored: s.sign(t, body, modsig.Options{})})
+	}
+	j, err := verdict.New(verdict.Config{Trust: []*x509.Certificate{s.cert}, Kernel: kernelWith(nil)})
+	require.NoError(t, err)
+	one := j.Set(set)
+	for range 20 {
+		assert.Equal(t, one, j.Set(set))
+	}
+}
+
+// TestUnknownKernel: what is not known is said, and nothing else is refused.
+func TestUnknownKernel(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t, "mok")
+	body := kmodtest.Build(kmodtest.Spec{Name: "m", Release: rel, Machine: "amd64", Depends: []string{"mc"}, Undefined: []kmodtest.Symbol{layout, {Name: "mc_register", CRC: 4}}})
+	j, err := verdict.New(verdict.Config{Trust: []*x509.Certificate{s.cert}})
+	require.NoError(t, err)
+	v := j.One(verdict.Module{Stored: s.sign(t, body, modsig.Options{Hash: 7})}) // crypto.SHA512
+	assert.Equal(t, verdict.Loads, v.State, v.Reason)
+	for _, want := range []string{"hash sha512", "release", "architecture", "Module.symvers", "module mc"} {
+		assert.Contains(t, join(v.Unchecked), want)
+	}
+}
+
+func join(list []string) string {
+	out := ""
+	for _, s := range list {
+		out += s + "\n"
+	}
+	return out
+}
