@@ -91,6 +91,10 @@ func imageOf(ts *testscript.TestScript, platform string, dirs []string) v1.Image
 		}))
 		img = withLayer(ts, img, w, &b)
 	}
+	return onPlatform(ts, img, platform)
+}
+
+func onPlatform(ts *testscript.TestScript, img v1.Image, platform string) v1.Image {
 	goos, arch, _ := strings.Cut(platform, "/")
 	cfg, err := img.ConfigFile()
 	ts.Check(err)
@@ -118,23 +122,29 @@ func withLayer(ts *testscript.TestScript, img v1.Image, w *tar.Writer, b *bytes.
 	return img
 }
 
-// hostile REF: an image whose modules have names that try to be commands.
+// hostile REF [control]: an image whose modules have names that try to be
+// commands, also by control characters.
 func hostile(ts *testscript.TestScript, _ bool, args []string) {
 	ref, err := name.ParseReference(args[0], name.Insecure)
 	ts.Check(err)
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	for i, n := range []string{
-		"lib/a\n::set-output name=forged::1\n.ko",
+	names := []string{
+		"::set-output name=forged::1.ko",
 		"lib/b|`x`<img src=x onerror=alert(1)>.ko",
 		"lib/c_GitHubActionsFileCommandDelimeter_.ko",
-		"lib/d\x1b[31mred.ko",
 		"lib/e$(id);`id`.ko",
-	} {
-		m := kmodtest.Build(kmodtest.Spec{Name: "m" + strconv.Itoa(i), Release: "6.1.0\n::add-mask::x", Machine: "amd64"})
+		"lib/f%0A::add-mask::x.ko",
+		"lib/##[add-mask]x.ko",
+	}
+	if len(args) > 1 {
+		names = append(names, "lib/a\n::set-output name=forged::1\n.ko", "lib/d\x1b[31mred.ko")
+	}
+	for i, n := range names {
+		m := kmodtest.Build(kmodtest.Spec{Name: "m" + strconv.Itoa(i), Release: "::add-mask::x", Machine: "amd64"})
 		ts.Check(addFile(w, n, m))
 	}
-	ts.Check(remote.Write(ref, withLayer(ts, empty.Image, w, &b)))
+	ts.Check(remote.Write(ref, onPlatform(ts, withLayer(ts, empty.Image, w, &b), "linux/amd64")))
 }
 
 // run CODE COMMAND ARG...: the command has to end with CODE, and its output

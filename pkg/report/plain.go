@@ -9,8 +9,11 @@ import (
 
 // Plain makes s safe to print on one line: control characters, bytes that are
 // no UTF-8, line separators and characters that reorder text (bidi overrides)
-// become \xNN or \uNNNN. It refuses nothing and changes nothing else.
+// become \xNN or \uNNNN, and so does what GitHub's runner takes for a command
+// anywhere in a line: ##[ (actions/runner, ActionCommand.cs). It refuses
+// nothing and changes nothing else.
 func Plain(s string) string {
+	s = strings.ReplaceAll(s, "##[", `#\x23[`)
 	if !strings.ContainsFunc(s, hides) && utf8.ValidString(s) {
 		return s
 	}
@@ -28,6 +31,16 @@ func Plain(s string) string {
 		i += n
 	}
 	return b.String()
+}
+
+// begin is Plain for what begins a line, where the runner also takes :: for a
+// command.
+func begin(s string) string {
+	s = Plain(s)
+	if i := len(s) - len(strings.TrimLeft(s, " ")); strings.HasPrefix(s[i:], "::") {
+		return s[:i] + `\x3a` + s[i+1:]
+	}
+	return s
 }
 
 // hides is true for what a terminal, a log or a browser acts upon instead of

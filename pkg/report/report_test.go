@@ -20,7 +20,7 @@ import (
 )
 
 // hostile is what an image could put into a name.
-const hostile = "lib/a|b`c<script>alert(1)</script>\n::set-output name=x::y\x1b[31m[l](http://e.example)\u202e*_&.ko"
+const hostile = "::error::lib/##[add-mask]a|b`c<script>alert(1)</script>\n::set-output name=x::y\x1b[31m[l](http://e.example)\u202e*_&.ko"
 
 func sample() *report.Report {
 	r := &report.Report{
@@ -91,6 +91,7 @@ func TestPlain(t *testing.T) {
 		"\xff\xfe":          `\xff\xfe`,
 		"a\u202eb\u2028":    `a\u202eb\u2028`,
 		"\u009b31m":         `\x9b31m`,
+		"##[x]###[":         `#\x23[x]##\x23[`,
 		"":                  "",
 	} {
 		assert.Equal(t, want, report.Plain(in))
@@ -116,7 +117,10 @@ func TestNoFormatPassesHostileNamesOn(t *testing.T) {
 			t.Parallel()
 			out := render(t, w, sample())
 			assert.NotContains(t, out, "\x1b")
-			assert.NotContains(t, out, "\n::set-output")
+			assert.NotContains(t, out, "\n::")
+			if name != "html" && name != "junit" && name != "sarif" { // those go to files alone
+				assert.NotContains(t, out, "##[")
+			}
 			if name == "json" || name == "table" {
 				return // data and plain text: markup means nothing there
 			}

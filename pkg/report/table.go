@@ -33,7 +33,7 @@ func Table(w io.Writer, r *Report, s Style) error {
 	for i := range r.Modules {
 		row := table.Row{}
 		for _, c := range cols {
-			row = append(row, paint(s, c.head, tail(Plain(c.value(&r.Modules[i])), c.head, room)))
+			row = append(row, paint(s, c.head, tail(begin(c.value(&r.Modules[i])), c.head, room)))
 		}
 		t.AppendRow(row)
 	}
@@ -133,7 +133,7 @@ func explain(w io.Writer, r *Report) {
 			fmt.Fprintf(w, "\n... and more: --report FILE or --output json has all\n")
 			return
 		}
-		fmt.Fprintf(w, "\n%s: %s: %s\n", Plain(m.Path), m.Verdict, Plain(m.Reason))
+		fmt.Fprintf(w, "\n%s: %s: %s\n", begin(m.Path), m.Verdict, Plain(m.Reason))
 		if m.Dmesg != "" {
 			fmt.Fprintf(w, "  kernel: %s\n", Plain(m.Dmesg))
 		}
