@@ -16,6 +16,7 @@ type judging struct {
 	body   []byte       // without its outermost signature
 	elf    *kmod.Module // nil: not a module
 	elfErr error
+	wanted []kmod.Symbol // that the kernel resolves
 
 	message *message // its signature, nil without one that can be read
 	anchor  *trusted // the certificate that vouches
@@ -39,6 +40,11 @@ func (j *Judge) judge(m Module) (*judging, outcome) {
 	if ok {
 		o = g.plainModule()
 	}
+	g.v.Warnings = g.warnings(o.state)
+	if g.elf != nil {
+		g.wanted = g.undefined()
+	}
+	g.plain, g.body, g.message = nil, nil, g.message.withoutData()
 	return g, o
 }
 
@@ -87,7 +93,6 @@ func (g *judging) finish(o outcome) {
 	if v.State == Loads {
 		v.Errno = ""
 	}
-	v.Warnings = append(v.Warnings, g.warnings()...)
 	v.Unchecked = g.unchecked
 	v.Hint = g.hint(o)
 }

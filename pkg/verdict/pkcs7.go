@@ -1,6 +1,9 @@
 package verdict
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+)
 
 // message is a signature as crypto/asymmetric_keys/pkcs7_parser.c takes it apart.
 type message struct {
@@ -44,6 +47,22 @@ func (k *kernel) parseMessage(data []byte) (*message, Errno) {
 		return nil, e
 	}
 	return m, m.checkAttributes()
+}
+
+// withoutData drops what only reading and verifying need: a message holds on
+// to the module's bytes otherwise.
+func (m *message) withoutData() *message {
+	if m == nil {
+		return nil
+	}
+	out := &message{issuer: bytes.Clone(m.issuer)}
+	for _, s := range m.signers {
+		out.signers = append(out.signers, &signerInfo{id: s.id})
+	}
+	for range m.certs {
+		out.certs = append(out.certs, nil)
+	}
+	return out
 }
 
 // checkAttributes wants all signers or none to have signed attributes.

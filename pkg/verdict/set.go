@@ -16,16 +16,36 @@ func (j *Judge) One(m Module) Verdict { return j.Set([]Module{m})[0] }
 // that need it. Verdicts are in the order of ms; Verdict.Order is the order
 // in which the modules would be loaded.
 func (j *Judge) Set(ms []Module) []Verdict {
-	s := &set{judge: j, exporter: map[string]int{}, byName: map[string]int{}}
+	found := make([]*Finding, len(ms))
 	for i, m := range ms {
-		g, o := j.judge(m)
-		s.members = append(s.members, &member{judging: g, outcome: o})
+		found[i] = j.Examine(m)
+	}
+	return j.Conclude(found)
+}
+
+// Finding is what a module by itself shows. It does not hold the module's
+// bytes.
+type Finding struct{ m *member }
+
+// Examine does what a set's modules need not wait for each other for. It may
+// run in several goroutines.
+func (j *Judge) Examine(m Module) *Finding {
+	g, o := j.judge(m)
+	return &Finding{&member{judging: g, outcome: o}}
+}
+
+// Conclude gives the verdicts on a set, each in the place of its finding. A
+// finding serves once.
+func (j *Judge) Conclude(found []*Finding) []Verdict {
+	s := &set{judge: j, exporter: map[string]int{}, byName: map[string]int{}}
+	for i, f := range found {
+		s.members = append(s.members, f.m)
 		s.enter(i)
 	}
-	out := make([]Verdict, len(ms))
 	for i := range s.members {
 		s.load(i)
 	}
+	out := make([]Verdict, len(found))
 	for i, m := range s.members {
 		m.finish(m.outcome)
 		out[i] = *m.v
@@ -187,7 +207,7 @@ func (s *set) comes(m *member, name string) bool {
 func (s *set) symbols(m *member) outcome {
 	result := outcome{state: Loads}
 	unknown := 0
-	for _, u := range m.undefined() {
+	for _, u := range m.wanted {
 		p, ok := s.exporter[m.scope()+u.Name]
 		var e Export
 		var inKernel bool

@@ -27,8 +27,8 @@ func (g *judging) undefined() []kmod.Symbol {
 		if y.Section != elf.SHN_UNDEF {
 			continue
 		}
-		i := slices.IndexFunc(g.elf.Undefined, func(u kmod.Symbol) bool { return u.Name == y.Name })
-		if i >= 0 {
+		i, ok := slices.BinarySearchFunc(g.elf.Undefined, y.Name, func(u kmod.Symbol, name string) int { return strings.Compare(u.Name, name) })
+		if ok {
 			out = append(out, g.elf.Undefined[i])
 		}
 	}

@@ -18,12 +18,12 @@ func ekuModuleSigning() asn1.ObjectIdentifier {
 }
 
 // warnings are what the kernel does not mind and people should.
-func (g *judging) warnings() []string {
+func (g *judging) warnings(state State) []string {
 	var out []string
 	if g.v.Hash == "sha1" {
 		out = append(out, "signed with SHA-1: the kernel still takes it, but nobody should")
 	}
-	out = append(out, g.innerWarnings()...)
+	out = append(out, g.innerWarnings(state)...)
 	if g.anchor == nil {
 		return out
 	}
@@ -39,7 +39,7 @@ func (g *judging) warnings() []string {
 }
 
 // innerWarnings: the kernel looks at the outermost signature only.
-func (g *judging) innerWarnings() []string {
+func (g *judging) innerWarnings(state State) []string {
 	if g.plain == nil || len(g.body) == len(g.plain) {
 		return nil
 	}
@@ -51,7 +51,7 @@ func (g *judging) innerWarnings() []string {
 	k := g.kernel
 	inner := &judging{kernel: k, config: g.config, v: &Verdict{}, plain: g.body}
 	inner.log, inner.unchecked = nil, nil
-	if o := inner.checkSignature(); o.errno == noError && g.v.State != Loads {
+	if o := inner.checkSignature(); o.errno == noError && state != Loads {
 		out = append(out, "signing again destroyed trust: the signature underneath fits a trusted certificate")
 	}
 	return out
