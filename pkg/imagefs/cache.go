@@ -73,7 +73,7 @@ func (c Cache) Save(digest v1.Hash, entries []Entry) error {
 		return fmt.Errorf("write index: %w", err)
 	}
 	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err == nil {
+	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
 		err = os.Rename(f.Name(), c.file(digest))
 	}
 	if err != nil {
