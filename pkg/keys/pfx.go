@@ -89,11 +89,10 @@ func checkIterations(der []byte, depth int) error {
 	afterSalt := false
 	for len(der) > 0 && depth < maxDepth {
 		var e asn1.RawValue
-		rest, err := asn1.Unmarshal(der, &e)
-		if err != nil {
+		var ok bool
+		if der, ok = nextElement(der, &e); !ok {
 			return nil // not for us to judge: the decoder will
 		}
-		der = rest
 		if afterSalt && e.Tag == asn1.TagInteger && e.Class == asn1.ClassUniversal && tooMany(e.FullBytes) {
 			return fmt.Errorf("more than %d iterations", maxIterations)
 		}
@@ -106,6 +105,11 @@ func checkIterations(der []byte, depth int) error {
 		}
 	}
 	return nil
+}
+
+func nextElement(der []byte, e *asn1.RawValue) (rest []byte, ok bool) {
+	rest, err := asn1.Unmarshal(der, e)
+	return rest, err == nil
 }
 
 func tooMany(integer []byte) bool {

@@ -183,7 +183,7 @@ func TestEncryptionLimits(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, c.ok, checkScrypt(der) == nil, name)
 	}
-	assert.Error(t, checkScrypt([]byte("x")))
+	require.Error(t, checkScrypt([]byte("x")))
 	assert.Error(t, checkPBKDF2([]byte("x")))
 }
 
@@ -204,7 +204,7 @@ func TestRefusesPublishedKey(t *testing.T) {
 	err := refusePublished("c", []*x509.Certificate{certFor(t, "p256"), cert}, Fingerprint(cert))
 	assertRefused(t, err, "certificate c: the published test certificate of Kernel Module Management: its private key is public", "of your own")
 	asOpenSSLPrints := "E0:F5:55:41:2F:D8:94:35:AA:C7:38:57:93:DE:BA:C2:71:E3:F9:46:98:1A:B1:18:B5:E1:99:EB:AE:77:01:E2"
-	assert.Equal(t, strings.ToLower(strings.ReplaceAll(asOpenSSLPrints, ":", "")), kmmTestKey)
+	assert.Equal(t, kmmTestKey, strings.ToLower(strings.ReplaceAll(asOpenSSLPrints, ":", "")))
 }
 
 func TestWarnings(t *testing.T) {

@@ -82,7 +82,7 @@ func secretParts(t testing.TB, name string) []string {
 	var out []string
 	for _, n := range numbers {
 		b := n.Bytes()
-		list := strings.Trim(fmt.Sprint(b[:8]), "[]")
+		list := strings.Trim(fmt.Sprintf("%d", b[:8]), "[]")
 		out = append(out, n.String()[:20], hex.EncodeToString(b[:8]), strings.ToUpper(hex.EncodeToString(b[:8])),
 			base64.StdEncoding.EncodeToString(b[:12]), list, string(b[:8]))
 	}

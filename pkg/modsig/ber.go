@@ -124,10 +124,10 @@ func (c *cursor) takeOID(what string) (string, error) {
 		return "", err
 	}
 	var oid x509.OID
-	if oid.UnmarshalBinary(e.body) != nil {
-		return fmt.Sprintf("0x%x", e.body), nil
+	if err := oid.UnmarshalBinary(e.body); err == nil {
+		return oid.String(), nil
 	}
-	return oid.String(), nil
+	return fmt.Sprintf("0x%x", e.body), nil
 }
 
 // takeAlgorithm reads an AlgorithmIdentifier, whatever its parameters: the

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto"
 	"encoding/asn1"
-	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -95,7 +94,7 @@ func TestUnknownDigest(t *testing.T) {
 // message builds a PKCS#7 message from parts that a test may bend.
 type message struct {
 	contentType, dataType string
-	version, infoVersion  any
+	version               any
 	digests               any
 	content, certs, crls  []byte
 	signers               [][]byte
@@ -235,7 +234,7 @@ func TestParseLikeTheKernel(t *testing.T) {
 		}
 		err := verdict(Append(body, m.der(t)), id)
 		if c.want == nil {
-			assert.NoError(t, err, name)
+			require.NoError(t, err, name)
 			continue
 		}
 		assert.ErrorIs(t, err, c.want, name)
@@ -264,6 +263,6 @@ func TestNegativeSerial(t *testing.T) {
 	t.Parallel()
 	for der, want := range map[string]string{"\xfb": "-05", "\xff\x00": "-0100", "": "00", "\x00\x80": "80"} {
 		s := Signer{Serial: twosComplement([]byte(der))}
-		assert.Equal(t, want, s.Summary().Serial, fmt.Sprintf("%x", der))
+		assert.Equal(t, want, s.Summary().Serial, "%x", der)
 	}
 }

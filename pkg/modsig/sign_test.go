@@ -39,7 +39,7 @@ func TestSignRefuses(t *testing.T) {
 		}
 		_, err := Sign(make([]byte, h.Size()), c.id.key, c.id.cert, c.o)
 		require.ErrorIs(t, err, ErrUnsupported, name)
-		assert.ErrorContains(t, err, c.want, name)
+		require.ErrorContains(t, err, c.want, name)
 	}
 	_, err := Sign(make([]byte, 20), id.key, id.cert, Options{})
 	assert.ErrorContains(t, err, "digest of 20 bytes, sha256 has 32")
@@ -109,7 +109,7 @@ func TestSigningHash(t *testing.T) {
 	assert.Equal(t, crypto.SHA384, h)
 	for _, name := range []string{"", "SHA256", "sha1", "sha224", "sha3-256", "md5", "sha512-256"} {
 		_, err := SigningHash(name)
-		assert.ErrorIs(t, err, ErrUnsupported, name)
+		require.ErrorIs(t, err, ErrUnsupported, name)
 	}
 	assert.Empty(t, HashName(crypto.MD5))
 }
