@@ -55,7 +55,7 @@ func BigInt(v *big.Int) []byte {
 	if v.Sign() >= 0 {
 		return TLV(Integer, append(pad(v), v.Bytes()...))
 	}
-	n := uint(v.BitLen()/8 + 1)
+	n := uint(new(big.Int).Not(v).BitLen()/8 + 1)
 	return TLV(Integer, new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), 8*n), v).Bytes())
 }
 

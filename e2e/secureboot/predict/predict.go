@@ -115,10 +115,10 @@ func (p Prediction) Result() string {
 }
 
 // Agrees tells whether the kernel's answer is the predicted one: loads or the
-// errno, and line by line what is in the log. Lockdown's line may be missing,
+// errno, a state that fits, and line by line what is in the log. Lockdown's line may be missing,
 // since the kernel prints it ten times in five seconds only.
 func (p Prediction) Agrees(result string, lines []string) bool {
-	if p.Result() != result {
+	if p.Result() != result || !fits(p.State, result, lines) {
 		return false
 	}
 	want := p.Log()

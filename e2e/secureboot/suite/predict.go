@@ -108,7 +108,7 @@ func (o Options) compare(b *Boot, score *Score) {
 			continue
 		}
 		wrong++
-		t.AppendRow(table.Row{name, p.Result() + " " + strings.Join(p.Log(), " | "), p.Rule, a.Result + " " + strings.Join(a.Verdict(), " | "), m.What})
+		t.AppendRow(table.Row{name, string(p.State) + " " + p.Result() + " " + strings.Join(p.Log(), " | "), p.Rule, a.Result + " " + strings.Join(a.Verdict(), " | "), m.What})
 		if isMutant {
 			o.keep(b, name, m)
 		}
