@@ -17,7 +17,8 @@ const (
 
 // tekton writes a file for each result, without a newline at its end.
 func (h *Host) tekton(results Results) error {
-	if err := os.MkdirAll(h.ResultsDir, 0o755); err != nil { //nolint:gosec // as Tekton has it
+	dir := filepath.Clean(h.ResultsDir) // Tekton names files only, so ours is $(results.x.path)/..
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // as Tekton has it
 		return err
 	}
 	total := 0
@@ -35,7 +36,7 @@ func (h *Host) tekton(results Results) error {
 			return fault.New(fault.Internal, "result %s: all results together exceed the %d bytes that Tekton has room for", r.Name, tektonTotal).
 				Hint("work on fewer at a time, or hand the output on as a file in a workspace")
 		}
-		if err := os.WriteFile(filepath.Join(h.ResultsDir, name), []byte(value), 0o644); err != nil { //nolint:gosec // read by Tekton's entrypoint
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(value), 0o644); err != nil { //nolint:gosec // read by Tekton's entrypoint
 			return err
 		}
 	}
