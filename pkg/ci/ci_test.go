@@ -95,10 +95,10 @@ func TestTektonRefusesWhatWouldBreakTheTask(t *testing.T) {
 	for i := range 5 {
 		r.Set(fmt.Sprintf("r%d", i), strings.Repeat("x", 900))
 	}
-	assert.ErrorContains(t, h.Publish(r), "exceed")
+	require.ErrorContains(t, h.Publish(r), "exceed")
 	r = nil
 	r.Set(ci.Matrix, `["`+strings.Repeat(`6.1",`, 900)+`]`)
-	assert.ErrorContains(t, h.Publish(r), "exceed", "JSON is never cut")
+	require.ErrorContains(t, h.Publish(r), "exceed", "JSON is never cut")
 
 	h.ResultsDir = filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(h.ResultsDir, nil, 0o600))

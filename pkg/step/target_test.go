@@ -28,10 +28,10 @@ func TestFactsOfTheTarget(t *testing.T) {
 	for _, file := range []string{text, dir, filepath.Join(dir, "none")} {
 		_, err = step.KernelConfig(file)
 		assert.Equal(t, fault.Input, fault.ClassOf(err))
-		assert.ErrorContains(t, err, file)
+		require.ErrorContains(t, err, file)
 		_, err = step.Symvers(file)
 		assert.Equal(t, fault.Input, fault.ClassOf(err))
-		assert.ErrorContains(t, err, file)
+		require.ErrorContains(t, err, file)
 	}
 }
 
