@@ -136,7 +136,7 @@ func TestGitHubRefusesItsDelimiter(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "output")
 	h, _, _ := host(map[string]string{"GITHUB_OUTPUT": file})
 	for _, value := range []string{delimiter, "x\n" + delimiter + "\nforged<<E\n1\nE", "a" + delimiter} {
-		assert.ErrorContains(t, h.Publish(ci.Results{{Name: ci.Image, Value: "ok"}, {Name: ci.Signer, Value: value}}), "delimiter")
+		require.ErrorContains(t, h.Publish(ci.Results{{Name: ci.Image, Value: "ok"}, {Name: ci.Signer, Value: value}}), "delimiter")
 	}
 	assert.NoFileExists(t, file, "nothing of a refused set is written")
 }
@@ -144,7 +144,7 @@ func TestGitHubRefusesItsDelimiter(t *testing.T) {
 func TestGitHubFileThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	h, _, _ := host(map[string]string{"GITHUB_OUTPUT": "/nonexistent/x", "GITHUB_STEP_SUMMARY": "/nonexistent/y"})
-	assert.Error(t, h.Publish(ci.Results{{Name: "a", Value: "b"}}), "the library panics, we do not")
+	require.Error(t, h.Publish(ci.Results{{Name: "a", Value: "b"}}), "the library panics, we do not")
 	assert.Error(t, h.Summary("x"))
 }
 
