@@ -7,9 +7,10 @@ import (
 	"github.com/kmodseal/kmodseal/e2e/secureboot/pki"
 )
 
-// M and S are what a form changes.
 type (
+	// M is the message that a form changes.
 	M = *pki.Message
+	// S is its signer.
 	S = *pki.Signer
 )
 

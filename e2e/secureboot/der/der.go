@@ -10,9 +10,19 @@ import (
 
 // Tags used by certificates and PKCS#7 (X.690 section 8.1.2).
 const (
-	Bool, Integer, BitString, Octets, Null, Object = 0x01, 0x02, 0x03, 0x04, 0x05, 0x06
-	UTF8, Printable, T61, IA5, UTCTime, GenTime    = 0x0c, 0x13, 0x14, 0x16, 0x17, 0x18
-	BMP, Sequence, SetOf                           = 0x1e, 0x30, 0x31
+	Bool      = 0x01
+	Integer   = 0x02
+	BitString = 0x03
+	Octets    = 0x04
+	Null      = 0x05
+	Object    = 0x06
+	UTF8      = 0x0c
+	Printable = 0x13
+	T61       = 0x14
+	UTCTime   = 0x17
+	BMP       = 0x1e
+	Sequence  = 0x30
+	SetOf     = 0x31
 )
 
 // Ctx is the tag of a constructed context-specific element.

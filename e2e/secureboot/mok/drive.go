@@ -48,7 +48,7 @@ func Drive(ctx context.Context, socket, log, password string, verbs ...Verb) err
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	file, err := os.Create(log)
 	if err != nil {
 		return err

@@ -125,8 +125,9 @@ func change(r *rand.Rand, n *node, all []*node) string {
 	}
 }
 
-func (n *node) flat() []byte {
-	b := n.bytes()
+// flat is the element's content as bytes.
+func (e *node) flat() []byte {
+	b := e.bytes()
 	head, size, _ := header(b)
 	return b[head : head+size]
 }

@@ -106,7 +106,7 @@ func takeOut(ctx context.Context, name, kmods string) (*manifest.Manifest, error
 	if err != nil {
 		return nil, err
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }()
 	return extract.Run(ctx, src, extract.Options{Kmods: kmods})
 }
 

@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -57,12 +58,17 @@ func (o Options) bootAll(ctx context.Context, chain *fetch.Boot, boots []*Boot) 
 	if err != nil {
 		return err
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	var g errgroup.Group // one that fails does not stop the others
 	g.SetLimit(o.Jobs)
-	for _, b := range boots {
-		g.Go(func() error { return o.boot(ctx, chain, init, b) })
+	errs := make([]error, len(boots))
+	for i, b := range boots {
+		g.Go(func() error {
+			errs[i] = o.boot(ctx, chain, init, b)
+			return nil
+		})
 	}
-	return g.Wait()
+	_ = g.Wait()
+	return errors.Join(errs...)
 }
 
 // plan is every kernel in every scenario, the long ones first.

@@ -83,7 +83,9 @@ func do(out io.Writer, j wire.Job, mok *string) error {
 	case wire.Shell:
 		shell(out, j.Path, *mok)
 	case wire.Remove:
-		remove(j.Path)
+		if err := remove(j.Path); err != nil {
+			wire.Note(out, "%s: %v", j.Name, err)
+		}
 	default:
 		try(out, j)
 	}
