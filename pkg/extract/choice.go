@@ -86,15 +86,10 @@ func mark(patterns []*pattern, spellings []string) bool {
 	return any
 }
 
-// unmatched refuses an include pattern that matched nothing of found, and warns
-// of such an exclude pattern: what it was to leave out may be gone on purpose.
-func (c *choice) unmatched(found []string, warn func(string, ...any)) error {
-	for _, p := range c.exclude {
-		if !p.hit {
-			warn("--exclude %q matches no module", p.text)
-		}
-	}
-	for _, p := range c.include {
+// unmatched refuses a pattern that matched nothing of found: a misspelt
+// include would leave modules unsigned, a misspelt exclude sign what was not meant.
+func (c *choice) unmatched(found []string) error {
+	for _, p := range slices.Concat(c.include, c.exclude) {
 		if !p.hit {
 			return p.explain(found)
 		}

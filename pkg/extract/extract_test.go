@@ -147,7 +147,6 @@ func TestRunChoice(t *testing.T) {
 		"excluded":                       {exclude: []string{"**/5.0/**"}, want: "b a"},
 		"excluded in one spelling":       {exclude: []string{"lib/modules/5.0/*", "lib/modules/6*/b.ko", "opt/**"}, want: "a"},
 		"an excluded link leaves a file": {exclude: []string{"opt/*"}, want: "old z b a"},
-		"exclude without match":          {exclude: []string{"nothing"}, want: "old z b a", warnings: 1},
 		"kernel":                         {kernel: "6.1.0-1-amd64", want: "old b a"},
 		"kernel, also by folder":         {kernel: "5.0", want: "old z"},
 	} {
@@ -183,6 +182,7 @@ func TestRunRefuses(t *testing.T) {
 	}{
 		"no module":             {entries: []hdr{{name: "a"}}, class: fault.Input, text: "no module found", hint: "*.ko"},
 		"only a deleted module": {entries: []hdr{{name: "a.ko", sym: "gone"}}, class: fault.Input, text: "no module found"},
+		"exclude without match": {entries: []hdr{{name: "a.ko", body: ko("a")}}, o: extract.Options{Exclude: []string{"nothing"}}, class: fault.Input, text: `"nothing" matches no module`, hint: "whole path"},
 		"all excluded":          {entries: []hdr{{name: "a.ko", body: ko("a")}}, o: extract.Options{Exclude: []string{"**"}}, class: fault.Input, text: "no module found", hint: "--exclude"},
 		"pattern without match": {entries: []hdr{{name: "a.ko", body: ko("a")}}, o: extract.Options{Include: []string{"a.ko", "opt/*.ko"}}, class: fault.Input, text: `"opt/*.ko" matches no module`, hint: `modules found: "a.ko"`},
 		"pattern for the base name": {

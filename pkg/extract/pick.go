@@ -31,7 +31,7 @@ func (j *job) pick(views []*view) error {
 			return err
 		}
 	}
-	if err := j.choice.unmatched(found, j.Warn); err != nil {
+	if err := j.choice.unmatched(found); err != nil {
 		return err
 	}
 	if n == 0 {
