@@ -56,7 +56,7 @@ bench: build $(TOOLS)/crane ## Compare with sign-file, buildah and the shell way
 .PHONY: e2e-driver
 e2e-driver: build $(TOOLS)/crane ## Real drivers from DKMS packages, through a real registry (Debian, root)
 	e2e/driver/packages.sh
-	KMODSEAL_KERNEL_MODULES=$(CURDIR)/.cache/driver/root/lib/modules go test -count 1 -run KernelPackage ./pkg/modsig/
+	KMODSEAL_KERNEL_MODULES=$(CURDIR)/.cache/driver/root/lib/modules go test -count 1 -timeout 30m -v -run KernelPackage ./pkg/modsig/
 	go test -tags e2e -count 1 -timeout 20m -v ./e2e/driver/
 
 $(TOOLS)/%:

@@ -5,7 +5,7 @@ set -euo pipefail
 found=0
 while IFS=: read -r file _ func; do
   target=$(sed -E 's/^func (Fuzz[A-Za-z0-9_]*).*/\1/' <<<"$func")
-  go test -run '^$' -fuzz "^$target\$" -fuzztime "$1" "./$(dirname "$file")"
+  go test -run '^$' -fuzz "^$target\$" -fuzztime "$1" -fuzzminimizetime 10x "./$(dirname "$file")"
   found=$((found + 1))
 done < <(git grep -n '^func Fuzz' -- '*_test.go')
 echo "$found fuzz targets"
