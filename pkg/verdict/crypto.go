@@ -106,12 +106,19 @@ func (k *kernel) takesHash(algo, hash string) bool {
 // rsaKey reads RSAPublicKey (RFC 8017 A.1.1) as the kernel does: unsigned
 // numbers, whatever follows is ignored. Sizes other than these are refused.
 func rsaKey(data []byte) (n, e *big.Int, err Errno) {
+	size := 0
 	err = decode(data, []step{{tag: tagSequence, body: []step{
 		{tag: tagInteger, act: func(v element) Errno {
+			if size = len(v.val); size == 0 {
+				return eINVAL
+			}
 			n = new(big.Int).SetBytes(v.val)
 			return noError
 		}},
 		{tag: tagInteger, act: func(v element) Errno {
+			if len(v.val) == 0 || len(v.val) > size {
+				return eINVAL
+			}
 			e = new(big.Int).SetBytes(v.val)
 			return noError
 		}},

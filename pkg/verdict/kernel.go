@@ -144,6 +144,7 @@ func (k *kernel) provides(what string, symbols, modules []string) bool {
 		}
 		return true
 	}
+	module := ""
 	for _, s := range symbols {
 		switch k.facts.Config[s] {
 		case "y":
@@ -152,7 +153,11 @@ func (k *kernel) provides(what string, symbols, modules []string) bool {
 			if slices.ContainsFunc(k.facts.Loaded, func(l string) bool { return slices.Contains(modules, l) }) {
 				return true
 			}
+			module = s
 		}
+	}
+	if module != "" {
+		k.note("whether " + what + " is loaded: it is a module of the kernel (" + module + "=m), and is taken as not loaded")
 	}
 	return false
 }
