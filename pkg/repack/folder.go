@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/kmodseal/kmodseal/pkg/extract"
 	"github.com/kmodseal/kmodseal/pkg/fault"
 	"github.com/kmodseal/kmodseal/pkg/imagefs"
 	"github.com/kmodseal/kmodseal/pkg/kmod"
@@ -53,14 +55,17 @@ func (j *job) folder(ctx context.Context, dir string) (*outcome, error) {
 		return nil, err
 	}
 	p.dirs = j.Base == "" // the base may have links where the folder has folders
-	if p.owner = j.to.Kind == source.Dir; p.owner {
+	if p.facts = j.to.Kind == source.Dir; p.facts {
 		if out.tars, err = tarsOf(base); err != nil {
 			return nil, err
 		}
 		out.tars = append(out.tars, p.tar)
 		return out, nil
 	}
-	return out, j.onto(ctx, base, p.tar, out)
+	if err := j.onto(ctx, base, p.tar, out); err != nil {
+		return nil, err
+	}
+	return out, j.sameFolder(ctx, root) // nor has it changed meanwhile
 }
 
 // inFolder passes the modules through the gate.
@@ -113,7 +118,7 @@ func (j *job) pack(root *os.Root, modules []passed, s *signers) (*packer, error)
 		}
 	}
 	if j.certPath != "" && s.anchor != nil {
-		p.tail = []file{certificate(j.certPath, s.anchor.Raw, newest(modules))}
+		p.tail = []file{certificate(j.certPath, s.anchor.Raw, time.Unix(0, 0))}
 	}
 	return p, j.leftInFolder(root, p, known)
 }
@@ -196,7 +201,7 @@ func (j *job) onto(ctx context.Context, base v1.Image, tree tarball, out *outcom
 	if strings.HasSuffix(string(media), "zstd") {
 		codec = kmod.Zstd
 	}
-	top, err := newLayer(ctx, media, codec, tree)
+	top, err := newLayer(ctx, media, codec, quick, tree)
 	if err != nil {
 		return err
 	}
@@ -230,5 +235,14 @@ func topOf(img v1.Image) types.MediaType {
 	return cmp.Or(mt, "")
 }
 
-// sameFolder is to compare the folder with the digest that was recorded.
-func (j *job) sameFolder(ctx context.Context, root *os.Root) error { return nil }
+// sameFolder compares the folder with the digest that was recorded.
+func (j *job) sameFolder(ctx context.Context, root *os.Root) error {
+	got, err := extract.FolderDigest(ctx, root)
+	if err != nil {
+		return fmt.Errorf("read source folder: %w", err)
+	}
+	if got != j.manifest.Source.Digest {
+		return fault.New(fault.Input, "source %s is not as it was when the modules were extracted", j.from).Hint(extractAgain)
+	}
+	return nil
+}

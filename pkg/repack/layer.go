@@ -24,6 +24,7 @@ type layer struct {
 	ctx    context.Context //nolint:containedctx // v1.Layer's methods take none
 	tar    tarball
 	codec  kmod.Codec
+	effort effort
 	media  types.MediaType
 	digest v1.Hash
 	diffID v1.Hash
@@ -33,8 +34,8 @@ type layer struct {
 var _ v1.Layer = (*layer)(nil)
 
 // newLayer runs the first pass.
-func newLayer(ctx context.Context, media types.MediaType, codec kmod.Codec, tar tarball) (*layer, error) {
-	l := &layer{ctx: ctx, tar: tar, codec: codec, media: media}
+func newLayer(ctx context.Context, media types.MediaType, codec kmod.Codec, e effort, tar tarball) (*layer, error) {
+	l := &layer{ctx: ctx, tar: tar, codec: codec, effort: e, media: media}
 	stored, plain := &tally{Hash: sha256.New()}, &tally{Hash: sha256.New()}
 	if err := l.write(stored, plain); err != nil {
 		return nil, err
@@ -45,7 +46,7 @@ func newLayer(ctx context.Context, media types.MediaType, codec kmod.Codec, tar 
 
 // write makes the layer once; plain gets the bytes before compression.
 func (l *layer) write(stored, plain io.Writer) error {
-	z, err := compressor(stored, l.codec)
+	z, err := compressor(stored, l.codec, l.effort)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ type packer struct {
 	root   *os.Root
 	nodes  []node
 	dirs   bool               // with entries for folders
-	owner  bool               // keep the owner, else root's
+	facts  bool               // keep owner and times, which an image's digest must not depend on
 	new    map[string]content // instead of the file's own bytes, by path
 	tail   []file
 	sealed map[inode]content
@@ -160,7 +160,8 @@ func (p *packer) file(t *tar.Writer, n *node, h *tar.Header) error {
 	return nil
 }
 
-// header of n: whole seconds, since finer times do not survive every transport.
+// header of n. In an image all belongs to root and dates from 1970: the
+// folder's digest covers neither, and a checkout or an artifact keeps neither.
 func (p *packer) header(n *node) (*tar.Header, error) {
 	h, err := tar.FileInfoHeader(n.info, n.link)
 	if err != nil {
@@ -171,11 +172,13 @@ func (p *packer) header(n *node) (*tar.Header, error) {
 		h.Name = path.Clean(n.path) + "/"
 	}
 	h.Uname, h.Gname, h.Format = "", "", tar.FormatUnknown
-	h.ModTime = h.ModTime.Truncate(time.Second)
 	h.AccessTime, h.ChangeTime = time.Time{}, time.Time{}
-	if !p.owner {
-		h.Uid, h.Gid = 0, 0
+	if p.facts {
+		h.Format = tar.FormatPAX // for times below a second
+		return h, nil
 	}
+	h.ModTime = time.Unix(0, 0)
+	h.Uid, h.Gid = 0, 0
 	return h, nil
 }
 

@@ -75,7 +75,7 @@ func (g *gate) rewrite(ctx context.Context, v *view, modules []passed, cert *fil
 			return nil, err
 		}
 		f := &filter{edits: edits, tail: tails[l]}
-		if out[n], err = newLayer(ctx, media, v.codecs[n], v.filtered(n, f)); err != nil {
+		if out[n], err = newLayer(ctx, media, v.codecs[n], dense, v.filtered(n, f)); err != nil {
 			return nil, err
 		}
 	}

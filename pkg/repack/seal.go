@@ -122,7 +122,7 @@ func (s *sealer) append(ctx context.Context, in *inspected, cert *file) (*layer,
 	if strings.HasSuffix(string(media), "zstd") {
 		codec = kmod.Zstd
 	}
-	return newLayer(ctx, media, codec, onlyFiles(files))
+	return newLayer(ctx, media, codec, quick, onlyFiles(files))
 }
 
 // certificate is the entry to be added; nil where there is none to add or the

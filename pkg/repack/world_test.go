@@ -139,7 +139,7 @@ func layerOf(t testing.TB, media types.MediaType, items ...item) v1.Layer {
 	case strings.HasSuffix(string(media), "zstd"):
 		codec = kmod.Zstd
 	}
-	l, err := newLayer(context.Background(), media, codec, func(_ context.Context, w io.Writer) error {
+	l, err := newLayer(context.Background(), media, codec, dense, func(_ context.Context, w io.Writer) error {
 		_, err := w.Write(raw)
 		return err
 	})
