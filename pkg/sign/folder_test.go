@@ -227,7 +227,7 @@ func TestFolderCannotGiveSignaturesBack(t *testing.T) {
 		o := options(rsa2048())
 		o.OnSigned = policy
 		err := unchanged(t, dir, func() error { return run(dir, o) })
-		assert.ErrorContains(t, err, "taken off by an earlier run", policy)
+		require.ErrorContains(t, err, "taken off by an earlier run", policy)
 		assert.Equal(t, fault.Input, fault.ClassOf(err))
 	}
 }

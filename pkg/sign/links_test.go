@@ -119,7 +119,7 @@ func TestFilesSymbolicLinkOutside(t *testing.T) {
 	require.NoError(t, os.Symlink("../out/b.ko", filepath.Join(given, "b.ko")))
 	err := unchanged(t, dir, func() error { return files(given) })
 	assert.Equal(t, fault.Input, fault.ClassOf(err))
-	assert.ErrorContains(t, err, "outside the folder")
+	require.ErrorContains(t, err, "outside the folder")
 	assert.NotEmpty(t, fault.HintsOf(err))
 
 	require.NoError(t, files(given, target))
