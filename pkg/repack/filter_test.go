@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os/exec"
 	"path/filepath"
@@ -57,7 +58,7 @@ func list2(t testing.TB, stream []byte) (hs []*tar.Header, bodies []string) {
 	t.Helper()
 	for r := tar.NewReader(bytes.NewReader(stream)); ; {
 		h, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return hs, bodies
 		}
 		require.NoError(t, err)
@@ -77,7 +78,6 @@ func TestFilterKeepsBytes(t *testing.T) {
 		"only the end":   make([]byte, 1024),
 		"junk after end": append(bytes.Clone(in), "junk"...),
 	} {
-		assert.Equal(t, len(data), len(run(t, filter{}, data)), name)
 		assert.True(t, bytes.Equal(data, run(t, filter{}, data)), name)
 	}
 }
@@ -110,7 +110,7 @@ func TestFilterRefusesDamage(t *testing.T) {
 	in := entries(t)
 	for _, n := range []int{100, 3000, 1100} {
 		err := (&filter{}).copy(context.Background(), io.Discard, bytes.NewReader(in[:n]))
-		assert.Error(t, err, n)
+		require.Error(t, err, n)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

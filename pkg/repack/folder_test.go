@@ -98,7 +98,7 @@ func TestFolderToBase(t *testing.T) {
 	assert.NotEqual(t, m.Annotations[noteBaseDigest], m.Annotations[NoteSource])
 	o.Base = s.reg.push(t, "arm:1", driver(t, "arm64", types.OCIManifestSchema1, gz))
 	_, err = Run(context.Background(), o)
-	assert.Error(t, err)
+	require.Error(t, err)
 	o.Base = "dir:/"
 	_, err = Run(context.Background(), o)
 	assert.Equal(t, fault.Usage, fault.ClassOf(err))

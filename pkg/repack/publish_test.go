@@ -127,7 +127,7 @@ func TestCancel(t *testing.T) {
 		return false
 	}
 	_, err := Run(ctx, s.options("drv:signed"))
-	assert.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, context.Canceled)
 	cancel()
 	s = newScene(t, types.OCIManifestSchema1, gz)
 	_, err = Run(ctx, s.options("drv:signed"))

@@ -79,7 +79,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer src.Close()
+	defer func() { _ = src.Close() }() // read only
 	if err := j.agree(src); err != nil {
 		return nil, err
 	}

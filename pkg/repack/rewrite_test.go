@@ -3,6 +3,7 @@ package repack
 import (
 	"archive/tar"
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -41,7 +42,7 @@ func modulesIn(t testing.TB, l v1.Layer) map[string][]byte {
 	defer r.Close()
 	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		require.NoError(t, err)
@@ -91,7 +92,7 @@ func TestRewrite(t *testing.T) {
 				plain, _, err := kmod.Decode(copies[0], 0)
 				require.NoError(t, err)
 				_, err = modsig.Split(plain)
-				assert.NoError(t, err, p)
+				require.NoError(t, err, p)
 			}
 			// Twice is the same, and the first result is found there.
 			res := mustRun(t, o)
@@ -123,7 +124,7 @@ func headers(t testing.TB, l v1.Layer) (out []tar.Header) {
 	defer r.Close()
 	for tr := tar.NewReader(r); ; {
 		h, err := tr.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		require.NoError(t, err)

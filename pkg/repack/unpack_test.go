@@ -78,7 +78,7 @@ func TestUnpackRefuses(t *testing.T) {
 	} {
 		place := t.TempDir()
 		err := unpack(context.Background(), filepath.Join(place, "out"), streams(t, layers...), nil)
-		assert.Error(t, err, name)
+		require.Error(t, err, name)
 		left, err := os.ReadDir(place)
 		require.NoError(t, err)
 		assert.Empty(t, left, name)
