@@ -72,6 +72,7 @@ func (c *command) extracted(ctx context.Context, s *step.Session) (in *input, er
 	kmods := filepath.Join(dir, "kmods")
 	if _, err = extract.Run(ctx, src, extract.Options{
 		Kmods: kmods, Platforms: o.Platforms, Progress: s.Progress, Warn: s.Warn,
+		Lenient: true, // what is no module gets a verdict, too
 	}); err != nil {
 		return nil, err
 	}
@@ -119,12 +120,13 @@ func files(paths []string) (*input, error) {
 	return in, nil
 }
 
-// judge reads and judges the modules, several at a time, and reports in their order.
+// judge reads and examines the modules, several at a time, holds them against
+// each other, and reports in their order.
 func (in *input) judge(ctx context.Context, name string, j *verdict.Judge, progress func(string, int64, int64)) (*report.Report, error) {
 	r := &report.Report{
 		Schema: report.Schema, Step: name, Source: in.source.Name, SourceDigest: in.source.Digest,
-		Modules: make([]report.Module, len(in.items)),
 	}
+	found := make([]*verdict.Finding, len(in.items))
 	var done atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
@@ -137,14 +139,16 @@ func (in *input) judge(ctx context.Context, name string, j *verdict.Judge, progr
 			if err != nil {
 				return err
 			}
-			v := j.One(verdict.Module{Path: it.path, Platform: it.platform, Stored: stored})
-			r.Modules[i] = report.FromVerdict(&v)
+			found[i] = j.Examine(verdict.Module{Path: it.path, Platform: it.platform, Stored: stored})
 			progress("check modules", done.Add(1), int64(len(in.items)))
 			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
+	}
+	for _, v := range j.Conclude(found) {
+		r.Modules = append(r.Modules, report.FromVerdict(&v))
 	}
 	return r.Count(), nil
 }

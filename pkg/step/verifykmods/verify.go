@@ -16,11 +16,15 @@ import (
 type command struct {
 	Kmods        string   `name:"kmods" default:"kmods" placeholder:"DIR" help:"The kmods folder, where neither --source nor a FILE or DIR is given." group:"input"`
 	Source       string   `name:"source" placeholder:"SRC" help:"Image or folder to check: REF, docker://REF, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or dir:PATH." group:"input"`
-	Trust        []string `name:"trust" required:"" sep:"none" placeholder:"FILE" help:"Certificate that the machine trusts; a file or a folder, PEM or DER." group:"trust"`
+	Trust        []string `name:"trust" required:"" sep:"none" placeholder:"FILE" help:"Certificates that the machine trusts: a file (PEM, DER, or an EFI signature list such as MokListRT) or a folder of them; system: the MOK list, db and switches of this machine." group:"trust"`
+	Revoked      []string `name:"revoked" sep:"none" placeholder:"FILE" help:"Revocation list of the machine: MokListX as an EFI signature list, or a certificate." group:"trust"`
 	Kernel       string   `name:"kernel" placeholder:"RELEASE" help:"Release of the target kernel, as uname -r prints it. Default: not checked." group:"target kernel"`
 	KernelConfig string   `name:"kernel-config" placeholder:"FILE" help:"Configuration of the target kernel: says which digests, key types and codecs it has." group:"target kernel"`
 	Symvers      string   `name:"symvers" placeholder:"FILE" help:"Module.symvers of the target kernel: symbol versions." group:"target kernel"`
-	SecureBoot   string   `name:"secure-boot" default:"on" enum:"on,off" help:"Whether the machine boots with Secure Boot." group:"target kernel"`
+	KernelFrom   string   `name:"kernel-from" placeholder:"SRC" help:"Folder (dir:PATH) or image with the kernel's or its headers' package unpacked: finds config, Module.symvers and release in it." group:"target kernel"`
+	SecureBoot   string   `name:"secure-boot" default:"auto" enum:"auto,on,off" help:"Whether the machine boots with Secure Boot. auto: on, or as this machine does with --trust system." group:"target kernel"`
+	SigEnforce   string   `name:"sig-enforce" default:"auto" enum:"auto,on,off" help:"Whether module.sig_enforce is on. auto: as the kernel's config and Secure Boot make it." group:"target kernel"`
+	Lockdown     string   `name:"lockdown" default:"auto" enum:"auto,on,off" help:"Whether the kernel is locked down (integrity). auto: as the kernel's config and Secure Boot make it." group:"target kernel"`
 	Report       string   `name:"report" placeholder:"FILE" help:"Write a report to FILE; its ending decides the form: .json .xml (JUnit) .sarif .md .html." group:"output"`
 	Paths        []string `arg:"" optional:"" name:"path" help:"Module files, and folders whose modules to check."`
 	image.Flags
@@ -53,11 +57,7 @@ func (c *command) Run(ctx context.Context, s *step.Session) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	trust, err := step.Trust(c.Trust)
-	if err != nil {
-		return err
-	}
-	judge, err := c.judge(trust)
+	judge, err := c.judge(ctx, s)
 	if err != nil {
 		return err
 	}
