@@ -32,13 +32,21 @@ build() {
 		-ldflags "-s -w -X $v.gitVersion=v1.32.0 -X $v.gitMajor=1 -X $v.gitMinor=32" .)
 	(cd "$here/pipelines" && nice go build -trimpath -p 2 -ldflags '-s -w' -o "$BIN/tekton/" tool)
 	(cd "$here" && nice go build -trimpath -p 2 -ldflags '-s -w' -o "$BIN/" ./node/imgpack ./node/pause ./node/registry)
+	pack
+}
+
+# pack makes the node's images and manifests of the binaries.
+pack() {
+	mkdir -p "$LAB/images"
 	local i=$BIN/imgpack c
 	"$i" -ref localhost/pause:1 -o "$LAB/images/pause.tar" -entrypoint /pause "$BIN/pause=/pause"
 	for c in controller webhook entrypoint nop sidecarlogresults workingdirinit; do
 		"$i" -user 65532:65532 -ref "localhost/tekton/$c:v1.0.0" -o "$LAB/images/$c.tar" -entrypoint "/ko-app/$c" "$BIN/tekton/$c=/ko-app/$c"
 	done
+	local applets
+	mapfile -t applets < <(/bin/busybox --list | grep -vx busybox)
 	"$i" -ref localhost/shell:1 -o "$LAB/images/shell.tar" /bin/busybox=/bin/busybox +/tmp \
-		$(/bin/busybox --list | grep -vx busybox | sed 's#.*#@/bin/busybox=/bin/&#')
+		"${applets[@]/#/@/bin/busybox=/bin/}"
 	# Tekton's own manifests, with its ko:// references replaced by the images above.
 	local src
 	src=$(cd "$here/pipelines" && go list -m -f '{{.Dir}}' github.com/tektoncd/pipeline)/config
@@ -200,7 +208,7 @@ push() { local ref=$1; shift; nsenter -t "$(cat "$RUN/nspid")" -m -n -p -- "$BIN
 
 cmd=${1:-help}; shift || true
 case $cmd in
-deps | build | up | down | node | kubectl | ctr | load | push) "$cmd" "$@" ;;
-exec) nsenter -t "$(cat "$RUN/nspid")" -m -n -p -- "$@" ;;
+deps | build | pack | up | down | node | kubectl | ctr | load | push) "$cmd" "$@" ;;
+exec) nsenter -t "$(cat "$RUN/nspid")" -m -n -p --wdns="$PWD" -- "$@" ;;
 *) sed -n 2,11p "${BASH_SOURCE[0]}"; exit 2 ;;
 esac

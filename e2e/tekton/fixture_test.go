@@ -1,0 +1,108 @@
+//go:build e2e
+
+package tekton_test
+
+import (
+	"archive/tar"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kmodseal/kmodseal/e2e/sample"
+	"github.com/kmodseal/kmodseal/pkg/kmm"
+	"github.com/kmodseal/kmodseal/pkg/kmodtest"
+	"github.com/kmodseal/kmodseal/pkg/modsig"
+)
+
+// module is the path of a driver's module in its image.
+func module(kernel, name string) string { return "opt/lib/modules/" + kernel + "/" + name + ".ko" }
+
+// pushDriver makes an unsigned driver image of two modules.
+func pushDriver(t *testing.T, repo, kernel string) {
+	t.Helper()
+	var e []sample.Entry
+	e = append(e, sample.Entry{Name: "opt/lib/modules/" + kernel + "/", Type: tar.TypeDir, Mode: 0o755})
+	for _, n := range []string{"drv", "drv_helper"} {
+		e = append(e, sample.Entry{Name: module(kernel, n), Mode: 0o640, Content: kmodtest.Build(kmodtest.Spec{Name: n, Release: kernel, Pad: 50_000})})
+	}
+	layer, err := sample.Layer(e)
+	require.NoError(t, err)
+	base, err := sample.Layer([]sample.Entry{{Name: "firmware.bin", Content: make([]byte, 1<<20)}})
+	require.NoError(t, err)
+	img, err := mutate.AppendLayers(empty.Image, base, layer)
+	require.NoError(t, err)
+	file, err := img.ConfigFile()
+	require.NoError(t, err)
+	file = file.DeepCopy()
+	file.OS, file.Architecture = "linux", "amd64"
+	img, err = mutate.ConfigFile(img, file)
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(tag(t, repo+":"+kmm.Normalize(kernel)+"-unsigned"), img))
+}
+
+// signed checks a module in the registry: the unsigned bytes and a signature that verifies.
+func signed(t *testing.T, ref, path string, key *sample.Key, plain []byte) {
+	t.Helper()
+	img, err := remote.Image(tag(t, ref))
+	require.NoError(t, err)
+	r := mutate.Extract(img)
+	defer r.Close()
+	for tr := tar.NewReader(r); ; {
+		h, err := tr.Next()
+		require.NoError(t, err, path)
+		if strings.TrimPrefix(h.Name, "/") != path {
+			continue
+		}
+		got, err := io.ReadAll(tr)
+		require.NoError(t, err)
+		want, err := key.Sign(plain)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		require.EqualValues(t, 0o640, h.Mode&0o777)
+		_ = modsig.Append
+		return
+	}
+}
+
+// secrets makes KMM-style Secrets, and the wrong ones.
+func secrets(t *testing.T, ns string, key *sample.Key) {
+	t.Helper()
+	k, c, err := key.PEM()
+	require.NoError(t, err)
+	other, err := sample.NewKey("Somebody else")
+	require.NoError(t, err)
+	_, oc, err := other.PEM()
+	require.NoError(t, err)
+	b := base64.StdEncoding.EncodeToString
+	yaml := ""
+	for _, s := range []struct{ name, data, value string }{
+		{"signing-key", "key", b(k)},
+		{"signing-cert", "cert", b(c)},
+		{"other-cert", "cert", b(oc)},
+		{"pull", ".dockerconfigjson", b([]byte(`{"auths":{}}`))},
+	} {
+		kind := "Opaque"
+		if s.name == "pull" {
+			kind = "kubernetes.io/dockerconfigjson"
+		}
+		yaml += fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: %s}\ntype: %s\ndata: {%s: %s}\n---\n", s.name, kind, s.data, s.value)
+	}
+	must(t, yaml, "apply", "-n", ns, "-f", "-")
+}
+
+// taskRun is a run of seal-image.
+func taskRun(name, cert string, params map[string]string) string {
+	y := "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: " + name + "}\nspec:\n  taskRef: {name: seal-image}\n  params:\n"
+	for k, v := range params {
+		y += fmt.Sprintf("    - {name: %s, value: %q}\n", k, v)
+	}
+	return y + "  workspaces:\n    - {name: signing-key, secret: {secretName: signing-key}}\n    - {name: certificate, secret: {secretName: " + cert + "}}\n" +
+		"    - {name: registry-auth, secret: {secretName: pull}}\n"
+}

@@ -1,0 +1,244 @@
+//go:build e2e
+
+package tekton_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kmodseal/kmodseal/e2e/sample"
+	"github.com/kmodseal/kmodseal/pkg/kmm"
+	"github.com/kmodseal/kmodseal/pkg/kmodtest"
+)
+
+func TestTekton(t *testing.T) {
+	ready(t)
+	pushSteps(t)
+	key, err := sample.NewKey("e2e driver signing (TEST KEY)")
+	require.NoError(t, err)
+	namespace(t, "drivers")
+	secrets(t, "drivers", key)
+	t.Run("SealImage", func(t *testing.T) { sealImage(t, key) })
+	t.Run("Failures", failures)
+	t.Run("Pipeline", func(t *testing.T) { pipeline(t, key) })
+	t.Run("Refusals", refusals)
+}
+
+func params(kernel, destination string) map[string]string {
+	return map[string]string{
+		"source": registry + "/drv:" + kmm.Normalize(kernel) + "-unsigned", "destination": registry + "/" + destination,
+		"kernel": kernel, "insecure": "true",
+	}
+}
+
+const kernel = "6.1.0-56-amd64"
+
+func sealImage(t *testing.T, key *sample.Key) {
+	pushDriver(t, "drv", kernel)
+	var first string
+	for i, run := range []string{"seal-1", "seal-2"} {
+		start, before := time.Now(), writes(t)
+		must(t, taskRun(run, "signing-cert", params(kernel, "drv:one")), "create", "-n", "drivers", "-f", "-")
+		o := await(t, "drivers", "taskrun/"+run)
+		require.True(t, o.ok(), "%s\n%s", o.message(), logs(t, "drivers", run))
+		t.Logf("%s took %v", run, time.Since(start))
+		assert.Equal(t, registry+"/drv:one", o.result("IMAGE_URL"))
+		assert.Equal(t, digest(t, "drv:one"), o.result("IMAGE_DIGEST"))
+		assert.Equal(t, "2", o.result("signed-count"))
+		assert.Equal(t, "loads", o.result("verdict"))
+		if i == 0 {
+			first = o.result("IMAGE_DIGEST")
+			mounts(t, o.Status.PodName)
+			continue
+		}
+		assert.Equal(t, first, o.result("IMAGE_DIGEST"))
+		assert.Equal(t, before, writes(t), "the second run writes to the registry")
+	}
+	plain := kmodtest.Build(kmodtest.Spec{Name: "drv", Release: kernel, Pad: 50_000})
+	signed(t, "drv:one", module(kernel, "drv"), key, plain)
+}
+
+// mounts: the key only where modules are signed, credentials only where a registry is.
+func mounts(t *testing.T, pod string) {
+	t.Helper()
+	var p struct {
+		Spec struct {
+			Containers []struct {
+				Name            string
+				VolumeMounts    []struct{ MountPath string }
+				SecurityContext struct{ ReadOnlyRootFilesystem bool }
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(must(t, "", "get", "pod", "-n", "drivers", pod, "-o", "json")), &p))
+	has := map[string][]string{}
+	for _, c := range p.Spec.Containers {
+		assert.True(t, c.SecurityContext.ReadOnlyRootFilesystem, c.Name)
+		for _, m := range c.VolumeMounts {
+			has[m.MountPath] = append(has[m.MountPath], c.Name)
+		}
+	}
+	assert.Equal(t, []string{"step-sign"}, has["/workspace/signing-key"])
+	assert.Equal(t, []string{"step-extract", "step-repack"}, has["/workspace/registry-auth"])
+	assert.Equal(t, []string{"step-sign", "step-verify", "step-repack"}, has["/workspace/certificate"])
+}
+
+func failures(t *testing.T) {
+	pushDriver(t, "drv", kernel)
+	with := func(extra map[string]string) map[string]string {
+		p := params(kernel, "drv:fail")
+		for k, v := range extra {
+			p[k] = v
+		}
+		return p
+	}
+	for name, c := range map[string]struct {
+		cert, step string
+		params     map[string]string
+		code       int
+		message    string
+	}{
+		"key-and-cert":   {"other-cert", "sign", with(nil), 4, "certificate"},
+		"wrong-kernel":   {"signing-cert", "verify", with(map[string]string{"kernel": "6.12.0-1-amd64", "source": registry + "/drv:" + kernel + "-unsigned"}), 8, "would not load"},
+		"no-source":      {"signing-cert", "extract", with(map[string]string{"source": registry + "/drv:absent"}), 9, "absent"},
+		"no-match":       {"signing-cert", "extract", with(map[string]string{"include": "/opt/none/*.ko"}), 3, "none"},
+		"broken-push":    {"signing-cert", "repack", with(map[string]string{"destination": registry + "/broken/drv:fail"}), 9, "broken/drv"},
+		"unknown-var":    {"signing-cert", "plan", with(map[string]string{"destination": registry + "/drv:${KERNEL}"}), 3, "not set"},
+		"unreachable":    {"signing-cert", "extract", with(map[string]string{"source": "10.200.0.1:5999/drv:x"}), 9, "5999"},
+		"bad-hash-value": {"signing-cert", "sign", with(map[string]string{"hash": "md5"}), 2, "md5"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			must(t, taskRun(name, c.cert, c.params), "create", "-n", "drivers", "-f", "-")
+			o := await(t, "drivers", "taskrun/"+name)
+			assert.False(t, o.ok())
+			assert.Equal(t, c.code, o.exit(c.step), o.message())
+			assert.Contains(t, logs(t, "drivers", name), c.message)
+			assert.Empty(t, digest(t, "drv:fail"))
+		})
+	}
+	t.Run("no-secret", func(t *testing.T) {
+		t.Parallel()
+		y := taskRun("no-secret", "absent", with(nil)) + "  timeout: 20s\n"
+		must(t, y, "create", "-n", "drivers", "-f", "-")
+		o := await(t, "drivers", "taskrun/no-secret")
+		assert.False(t, o.ok())
+		assert.Empty(t, digest(t, "drv:fail"))
+		t.Log(o.message())
+	})
+	t.Run("oom", func(t *testing.T) {
+		t.Parallel()
+		y := taskRun("oom", "signing-cert", with(nil)) +
+			"  stepSpecs:\n    - {name: extract, computeResources: {requests: {memory: 6Mi}, limits: {memory: 6Mi}}}\n"
+		must(t, y, "create", "-n", "drivers", "-f", "-")
+		o := await(t, "drivers", "taskrun/oom")
+		assert.False(t, o.ok())
+		t.Log(o.message())
+		assert.Empty(t, digest(t, "drv:fail"))
+	})
+	// Tekton starts a deleted pod again; the run must end as if nothing had been.
+	t.Run("pod-deleted", func(t *testing.T) {
+		t.Parallel()
+		must(t, taskRun("pod-deleted", "signing-cert", with(map[string]string{"destination": registry + "/drv:again"})), "create", "-n", "drivers", "-f", "-")
+		for range 60 {
+			if out, err := kubectl(t, "", "delete", "pod", "-n", "drivers", "pod-deleted-pod", "--force"); err == nil && strings.Contains(out, "deleted") {
+				break
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+		o := await(t, "drivers", "taskrun/pod-deleted")
+		t.Log(o.message())
+		if o.ok() {
+			assert.Equal(t, digest(t, "drv:one"), digest(t, "drv:again"))
+		} else {
+			assert.Empty(t, digest(t, "drv:again"))
+		}
+	})
+}
+
+const moduleYAML = `apiVersion: kmm.sigs.x-k8s.io/v1beta1
+kind: Module
+metadata: {name: drv, namespace: drivers}
+spec:
+  moduleLoader:
+    container:
+      modprobe: {moduleName: drv, modulesLoadingOrder: [drv, drv_helper]}
+      kernelMappings:
+        - regexp: '^6\..*$'
+          containerImage: 10.200.0.1:5000/fleet:${KERNEL_FULL_VERSION}
+          registryTLS: {insecure: true}
+          sign:
+            keySecret: {name: signing-key}
+            certSecret: {name: signing-cert}
+            unsignedImage: 10.200.0.1:5000/fleet:${KERNEL_FULL_VERSION}-unsigned
+            unsignedImageRegistryTLS: {insecure: true}
+            filesToSign:
+              - /opt/lib/modules/${KERNEL_FULL_VERSION}/drv*.ko
+  selector: {}
+`
+
+func pipeline(t *testing.T, key *sample.Key) {
+	var kernels []string
+	for i := range 8 {
+		k := fmt.Sprintf("6.12.%d+deb12-amd64", i)
+		kernels = append(kernels, k)
+		pushDriver(t, "fleet", k)
+	}
+	must(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: drv-module}\ndata:\n  module.yaml: |\n    "+
+		strings.ReplaceAll(strings.TrimSpace(moduleYAML), "\n", "\n    ")+"\n", "apply", "-n", "drivers", "-f", "-")
+	digests := map[string]string{}
+	for _, run := range []string{"fleet-1", "fleet-2"} {
+		start, before := time.Now(), writes(t)
+		must(t, pipelineRun(run, kernels), "create", "-n", "drivers", "-f", "-")
+		o := await(t, "drivers", "pipelinerun/"+run)
+		out, _ := kubectl(t, "", "logs", "-n", "drivers", "-l", "tekton.dev/pipelineRun="+run, "--all-containers", "--prefix", "--tail=-1")
+		require.True(t, o.ok(), "%s\n%s", o.message(), out)
+		t.Logf("%s: 8 kernels in %v", run, time.Since(start))
+		for _, k := range kernels {
+			d := digest(t, "fleet:"+kmm.Normalize(k))
+			require.NotEmpty(t, d, k)
+			if run == "fleet-2" {
+				assert.Equal(t, digests[k], d)
+			}
+			digests[k] = d
+			signed(t, "fleet:"+kmm.Normalize(k), module(k, "drv_helper"), key, kmodtest.Build(kmodtest.Spec{Name: "drv_helper", Release: k, Pad: 50_000}))
+		}
+		assert.Contains(t, o.result("digests"), "sha256:")
+		if run == "fleet-2" {
+			assert.Equal(t, before, writes(t), "the second run writes to the registry")
+		}
+	}
+}
+
+func pipelineRun(name string, kernels []string) string {
+	return "apiVersion: tekton.dev/v1\nkind: PipelineRun\nmetadata: {name: " + name + "}\nspec:\n  pipelineRef: {name: seal-driver}\n" +
+		fmt.Sprintf("  params:\n    - {name: kernel, value: %q}\n", strings.Join(kernels, "\n")) +
+		"  workspaces:\n    - {name: signing-key, secret: {secretName: signing-key}}\n    - {name: certificate, secret: {secretName: signing-cert}}\n" +
+		"    - {name: module, configMap: {name: drv-module}}\n"
+}
+
+// refusals: what the webhook must not let in.
+func refusals(t *testing.T) {
+	good, err := os.ReadFile("../../tasks/seal-image/seal-image.yaml")
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ old, new, message string }{
+		"undeclared param": {"$(params.source)", "$(params.nope)", "nope"},
+		"unknown field":    {"  steps:", "  stepz: []\n  steps:", "stepz"},
+		"step name":        {"- name: sign\n", "- name: Sign_It\n", "DNS"},
+		"workspace":        {"        - name: signing-key\n", "        - name: no-such\n", "no-such"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Contains(t, string(good), c.old)
+			out, err := kubectl(t, local(strings.Replace(string(good), c.old, c.new, 1)), "apply", "--dry-run=server", "-n", "drivers", "-f", "-")
+			require.Error(t, err)
+			assert.Contains(t, out, c.message)
+		})
+	}
+}
