@@ -3,10 +3,14 @@ package repack
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/imagefs"
 )
 
 // blockSize is that of ustar; every header and every body starts at a multiple.
@@ -23,12 +27,14 @@ type edit struct {
 type filter struct {
 	edits map[int]edit // by the entry's number; global headers do not count
 	tail  []file
+	limit int64 // bytes of all files, holes counted; 0: imagefs.DefaultLayerBytes
 }
 
 func (f *filter) copy(ctx context.Context, w io.Writer, r io.Reader) error {
 	in := &tap{r: r}
 	t := tar.NewReader(in)
 	sink := w // of the entry before
+	left := cmp.Or(f.limit, imagefs.DefaultLayerBytes)
 	for n := 0; ; {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -57,6 +63,9 @@ func (f *filter) copy(ctx context.Context, w io.Writer, r io.Reader) error {
 			return err
 		}
 		in.sink = sink
+		if left -= h.Size; left < 0 { // holes cost the archive nothing, but us time
+			return fault.New(fault.Input, "the files of the layer exceed the limit at %q", h.Name)
+		}
 		if _, err := io.Copy(io.Discard, t); err != nil { //nolint:gosec // G110: the scan has read the same bytes within its limits
 			return fmt.Errorf("read tar entry %q: %w", h.Name, err)
 		}

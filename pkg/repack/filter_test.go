@@ -112,6 +112,7 @@ func TestFilterRefusesDamage(t *testing.T) {
 		err := (&filter{}).copy(context.Background(), io.Discard, bytes.NewReader(in[:n]))
 		require.Error(t, err, n)
 	}
+	require.Error(t, (&filter{limit: 1000}).copy(context.Background(), io.Discard, bytes.NewReader(in)))
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	assert.ErrorIs(t, (&filter{}).copy(ctx, io.Discard, bytes.NewReader(in)), context.Canceled)
@@ -138,7 +139,7 @@ func FuzzFilter(f *testing.F) {
 	f.Add(entries(f))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var out bytes.Buffer
-		if (&filter{}).copy(context.Background(), &out, bytes.NewReader(in)) == nil {
+		if (&filter{limit: 1 << 20}).copy(context.Background(), &out, bytes.NewReader(in)) == nil {
 			assert.True(t, bytes.Equal(in, out.Bytes()))
 		}
 	})
