@@ -189,7 +189,7 @@ func TestDecodeAllocatesNoMoreThanItMust(t *testing.T) {
 	// A zstd frame of one empty block that claims 400 MiB of content.
 	zstd := []byte{0x28, 0xb5, 0x2f, 0xfd, 0xa0, 0, 0, 0, 0x19, 1, 0, 0}
 	_, _, err := kmod.Decode(zstd, 0)
-	assert.ErrorContains(t, err, "says that it holds")
+	require.ErrorContains(t, err, "says that it holds")
 
 	file := pipe(t, sample(), "xz", "--lzma2=dict=128MiB", "-c")
 	_, _, err = kmod.Decode(file, 0)

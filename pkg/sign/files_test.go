@@ -241,7 +241,7 @@ func TestFilesFailsWhole(t *testing.T) {
 	}
 	sign.BlockTemporary(t, filepath.Join(dir, "c", "c.ko"))
 	err := unchanged(t, dir, func() error { return files(dir) })
-	assert.ErrorContains(t, err, "c.ko")
+	require.ErrorContains(t, err, "c.ko")
 
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()

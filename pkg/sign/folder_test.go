@@ -185,7 +185,7 @@ func TestFolderRefuses(t *testing.T) {
 			}
 			err := unchanged(t, dir, func() error { return run(dir, o) })
 			assert.Equal(t, c.class, fault.ClassOf(err), err)
-			assert.ErrorContains(t, err, c.text)
+			require.ErrorContains(t, err, c.text)
 			if c.edit == nil {
 				assert.ErrorContains(t, err, "m/bad.ko")
 			}
