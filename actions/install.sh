@@ -5,7 +5,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-pins=${KMODSEAL_PINS:-$here/pins}
+pins=$here/pins
 debug() { [[ ${RUNNER_DEBUG-} != 1 ]] || echo "::debug::$1"; }
 die() {
   echo "::error title=kmodseal::$1"

@@ -1,0 +1,104 @@
+//go:build e2e
+
+package github
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/kmodseal/kmodseal/e2e/cilab"
+	"github.com/kmodseal/kmodseal/pkg/kmodtest"
+)
+
+// project is a driver team's repository, and kmodseal's as the runner has it:
+// as a branch, and as a release whose archive lies in a folder.
+type project struct {
+	lab                                   *cilab.Lab
+	dir, results, branch, tag, cache, rel string
+}
+
+func newProject(t *testing.T) *project {
+	t.Helper()
+	p := &project{
+		lab: cilab.New(t), dir: t.TempDir(), results: t.TempDir(), branch: t.TempDir(), tag: t.TempDir(),
+		cache: t.TempDir(), rel: t.TempDir(),
+	}
+	root := cilab.Root(t)
+	sh(t, root, "git ls-files -z -co --exclude-standard actions pkg steps go.mod go.sum | xargs -0 cp --parents -t "+p.branch)
+	sh(t, root, "cp -a "+p.branch+"/actions "+p.tag)
+	p.release(t)
+	p.write(t, "signing.pem", p.lab.Cert)
+	p.write(t, "other.pem", p.lab.Other)
+	p.write(t, "kernels", []byte(strings.Join(cilab.Kernels, "\n")+"\n"))
+	module := kmodtest.Build(kmodtest.Spec{Name: "x", Release: "6.1", Machine: "amd64"})
+	p.write(t, "other.ko", module)
+	p.write(t, "folder with a blank/a b.ko", module)
+	sh(t, root, "mkdir -p "+p.dir+"/.github/workflows && cp e2e/github/workflows/*.yml .github/workflows/seal-driver.yml "+p.dir+"/.github/workflows")
+	for _, dir := range []string{p.dir, p.branch, p.tag} {
+		sh(t, dir, "git init -q -b main && git add -A && git -c user.name=t -c user.email=t@example.com commit -qm x")
+	}
+	return p
+}
+
+// release packs the archive and pins it, as the release workflow does.
+func (p *project) release(t *testing.T) {
+	t.Helper()
+	archive := "kmodseal_linux_" + runtime.GOARCH + ".tar.gz"
+	require.NoError(t, os.MkdirAll(filepath.Join(p.rel, "v1.0.0"), 0o755))
+	sh(t, p.lab.Bin, "tar -czf "+p.rel+"/v1.0.0/"+archive+" *")
+	b, err := os.ReadFile(filepath.Join(p.rel, "v1.0.0", archive))
+	require.NoError(t, err)
+	sum := sha256.Sum256(b)
+	pins := fmt.Sprintf("version v1.0.0\n%s  %s\n", hex.EncodeToString(sum[:]), archive)
+	require.NoError(t, os.WriteFile(filepath.Join(p.tag, "actions/pins"), []byte(pins), 0o644))
+}
+
+func (p *project) write(t *testing.T, name string, data []byte) {
+	t.Helper()
+	file := filepath.Join(p.dir, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(t, os.WriteFile(file, data, 0o644))
+}
+
+func sh(t *testing.T, dir, script string) {
+	t.Helper()
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", script)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s: %s", script, out)
+}
+
+// act runs a workflow, wants the exit code, and searches the log for the key.
+func (p *project) act(t *testing.T, workflow string, code int) string {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(cilab.Root(t), ".cache/bin/act"), "push",
+		"-W", ".github/workflows/"+workflow+".yml", "-P", "ubuntu-latest=-self-hosted", "--action-offline-mode", "--no-cache-server",
+		"--local-repository", "kmodseal/kmodseal@v1="+p.tag, "--local-repository", "kmodseal/kmodseal@main="+p.branch,
+		"--action-cache-path", p.cache, "--env", "KMODSEAL_RELEASES=file://"+p.rel, "--env", "RUNNER_DEBUG=1",
+		"--var", "REGISTRY="+p.lab.Registry, "--var", "RESULTS="+p.results,
+		"-s", "SIGNING_KEY", "-s", `REGISTRY_AUTH={"auths":{}}`)
+	cmd.Dir = p.dir
+	cmd.Env = append(os.Environ(), "SIGNING_KEY="+string(p.lab.Key))
+	out, err := cmd.CombinedOutput()
+	log := string(out)
+	p.lab.NoKey(t, log)
+	if os.Getenv("KMODSEAL_E2E_LOG") != "" {
+		t.Log(log)
+	}
+	if code == 0 {
+		require.NoError(t, err, log)
+	} else {
+		require.Equal(t, "exit status "+strconv.Itoa(code), err.Error(), log)
+	}
+	return log
+}
