@@ -198,7 +198,7 @@ func TestFilesRefuses(t *testing.T) {
 			for _, given := range [][]string{{dir}, {filepath.Join(dir, "a.ko"), bad}} {
 				err := unchanged(t, dir, func() error { return files(given...) })
 				assert.Equal(t, c.class, fault.ClassOf(err), err)
-				assert.ErrorContains(t, err, c.text)
+				require.ErrorContains(t, err, c.text)
 				assert.ErrorContains(t, err, bad)
 			}
 		})
