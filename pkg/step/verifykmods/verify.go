@@ -25,6 +25,7 @@ type command struct {
 	SecureBoot   string   `name:"secure-boot" default:"auto" enum:"auto,on,off" help:"Whether the machine boots with Secure Boot. auto: on, or as this machine does with --trust system." group:"target kernel"`
 	SigEnforce   string   `name:"sig-enforce" default:"auto" enum:"auto,on,off" help:"Whether module.sig_enforce is on. auto: as the kernel's config and Secure Boot make it." group:"target kernel"`
 	Lockdown     string   `name:"lockdown" default:"auto" enum:"auto,on,off" help:"Whether the kernel is locked down (integrity). auto: as the kernel's config and Secure Boot make it." group:"target kernel"`
+	Require      []string `name:"require" sep:"none" placeholder:"NAME" help:"Module that has to be among those checked, by its name for modprobe." group:"input"`
 	Report       string   `name:"report" placeholder:"FILE" help:"Write a report to FILE; its ending decides the form: .json .xml (JUnit) .sarif .md .html." group:"output"`
 	Paths        []string `arg:"" optional:"" name:"path" help:"Module files, and folders whose modules to check."`
 	image.Flags
@@ -99,7 +100,7 @@ func (c *command) tell(s *step.Session) error {
 		s.Results.Set(ci.Report, c.Report)
 	}
 	if r.Verdict == string(verdict.Loads) {
-		return nil
+		return c.missing(r)
 	}
 	return fault.New(fault.Class(r.ExitCode), "%s", report.Refusal(r))
 }
