@@ -1,0 +1,300 @@
+// Package tasks_test holds the YAML to the steps' flags, to its own references,
+// to the rules of Tekton's catalog and to the README of each Task. What Tekton's
+// own validation says of it is asked in e2e/tekton/pipelines, a module of its own.
+package tasks_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kmodseal/kmodseal/pkg/step"
+	"github.com/kmodseal/kmodseal/pkg/step/extractkmods"
+	"github.com/kmodseal/kmodseal/pkg/step/plankmods"
+	"github.com/kmodseal/kmodseal/pkg/step/repackimage"
+	"github.com/kmodseal/kmodseal/pkg/step/signkmods"
+	"github.com/kmodseal/kmodseal/pkg/step/verifykmods"
+)
+
+var update = flag.Bool("update", false, "write the tables of the README files")
+
+type object struct {
+	Kind     string
+	Metadata struct {
+		Name                string
+		Labels, Annotations map[string]string
+	}
+	Spec struct {
+		Description string
+		Params      []named
+		Workspaces  []named
+		Results     []named
+		Steps       []stepSpec
+		Tasks       []struct {
+			Name   string
+			Params []named
+		}
+		StepTemplate map[string]any
+		stepSpec
+	}
+}
+
+type named struct {
+	Name, Description string
+	Default           *string
+	Optional          bool
+}
+
+type stepSpec struct {
+	Name            string
+	Image           string
+	Command, Args   []string
+	Script          string
+	Env             []struct{ Name, Value string }
+	Workspaces      []named
+	SecurityContext map[string]any
+	Resources       map[string]any `json:"computeResources"`
+}
+
+func commands() []step.Command {
+	return []step.Command{plankmods.New(), extractkmods.New(), signkmods.New(), verifykmods.New(), repackimage.New()}
+}
+
+func load(t *testing.T, path string) (*object, string) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var o object
+	require.NoError(t, yaml.Unmarshal(b, &o), path)
+	return &o, string(b)
+}
+
+func all(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("*/*.yaml")
+	require.NoError(t, err)
+	require.Len(t, files, 12)
+	return files
+}
+
+// noParam are the flags that no param stands for.
+func noParam() map[string]string {
+	return map[string]string{
+		"help": "for people", "version": "for people", "quiet": "a pod's log has room", "output": "a pod's log is for people",
+		"results-dir": "set to Tekton's folder", "dotenv": "GitLab's", "format": "fixed by the Task",
+		"kmods": "workspace kmods", "key": "workspace signing-key", "cert": "workspace certificate", "trust": "workspace certificate",
+		"registry-auth": "workspace registry-auth", "module": "workspace module",
+	}
+}
+
+func names(list []named) []string {
+	var out []string
+	for _, n := range list {
+		out = append(out, n.Name)
+	}
+	return out
+}
+
+func TestParamsAreFlags(t *testing.T) {
+	t.Parallel()
+	for _, cmd := range commands() {
+		name := cmd.About().Name
+		flags, err := step.Flags(cmd)
+		require.NoError(t, err)
+		task, _ := load(t, name+"/"+name+".yaml")
+		action, _ := load(t, name+"/stepaction.yaml")
+		var want, common []string
+		for _, f := range flags {
+			if _, skip := noParam()[f.Name]; skip {
+				if f.Group != "common" && f.Group != "results" && f.Name != "format" {
+					common = append(common, f.Name)
+				}
+				continue
+			}
+			want = append(want, f.Name)
+			for _, p := range task.Spec.Params {
+				if p.Name != f.Name || p.Default == nil {
+					continue
+				}
+				if def := f.Default; f.Bool {
+					assert.Equal(t, "false", *p.Default, f.Name)
+				} else {
+					assert.Equal(t, def, *p.Default, "%s --%s", name, f.Name)
+				}
+			}
+		}
+		want = append(want, "log-format")
+		slices.Sort(want)
+		want = slices.Compact(want)
+		have := names(task.Spec.Params)
+		slices.Sort(have)
+		assert.Equal(t, want, have, name)
+		have = names(action.Spec.Params)
+		assert.ElementsMatch(t, append(want, common...), have, "%s StepAction", name)
+	}
+}
+
+func TestSealImageParams(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	for _, cmd := range commands() {
+		flags, err := step.Flags(cmd)
+		require.NoError(t, err)
+		for _, f := range flags {
+			known[f.Name] = true
+		}
+	}
+	task, _ := load(t, "seal-image/seal-image.yaml")
+	for _, p := range names(task.Spec.Params) {
+		assert.True(t, known[p], p)
+	}
+	// What the Pipeline does not hand on: one file for all kernels would be overwritten, and kernel is the matrix.
+	apart := []string{"report", "base", "cache", "kernel"}
+	pipeline, _ := load(t, "seal-driver/seal-driver.yaml")
+	for _, pt := range pipeline.Spec.Tasks {
+		if pt.Name != "seal" {
+			continue
+		}
+		assert.ElementsMatch(t, names(task.Spec.Params), append(names(pt.Params), apart...))
+	}
+}
+
+var reference = regexp.MustCompile(`\$\((params|workspaces|results|step\.results|steps\.\w+\.results)\.([\w-]+)`)
+
+func TestReferences(t *testing.T) {
+	t.Parallel()
+	for _, file := range all(t) {
+		o, text := load(t, file)
+		used := map[string]bool{}
+		for _, m := range reference.FindAllStringSubmatch(text, -1) {
+			used[m[1]+"."+m[2]] = true
+			switch m[1] {
+			case "params":
+				assert.Contains(t, names(o.Spec.Params), m[2], file)
+			case "workspaces":
+				assert.Contains(t, names(o.Spec.Workspaces), m[2], file)
+			}
+		}
+		for _, p := range o.Spec.Params {
+			assert.True(t, used["params."+p.Name], "%s: param %s is not used", file, p.Name)
+			assert.NotEmpty(t, p.Description, p.Name)
+		}
+		if o.Kind == "Task" {
+			for _, w := range o.Spec.Workspaces {
+				assert.True(t, used["workspaces."+w.Name], "%s: workspace %s is not used", file, w.Name)
+			}
+		}
+	}
+}
+
+// TestCatalogRules: what the catalog's linter would refuse (tektoncd/catlin pkg/validator).
+func TestCatalogRules(t *testing.T) {
+	t.Parallel()
+	for _, file := range all(t) {
+		o, text := load(t, file)
+		assert.NotEmpty(t, o.Metadata.Labels["app.kubernetes.io/version"], file)
+		for _, a := range []string{"pipelines.minVersion", "categories", "tags", "displayName", "platforms"} {
+			assert.NotEmpty(t, o.Metadata.Annotations["tekton.dev/"+a], file)
+		}
+		assert.NotEmpty(t, o.Spec.Description, file)
+		assert.NotContains(t, text, ":latest", file)
+		assert.NotContains(t, text, "secretKeyRef", file)
+		steps := o.Spec.Steps
+		if o.Kind == "StepAction" {
+			steps = []stepSpec{o.Spec.stepSpec}
+		}
+		for _, s := range steps {
+			assert.Regexp(t, `^ghcr\.io/kmodseal/[a-z-]+:v[\w.-]+(@sha256:[0-9a-f]{64})?$`, s.Image, file)
+			assert.Empty(t, s.Script, file)
+			assert.Len(t, s.Command, 1, file)
+			ctx := s.SecurityContext
+			if ctx == nil {
+				ctx, _ = o.Spec.StepTemplate["securityContext"].(map[string]any)
+			}
+			assert.Equal(t, map[string]any{
+				"allowPrivilegeEscalation": false, "capabilities": map[string]any{"drop": []any{"ALL"}},
+				"readOnlyRootFilesystem": true, "runAsNonRoot": true, "seccompProfile": map[string]any{"type": "RuntimeDefault"},
+			}, ctx, file)
+			if o.Kind == "Task" {
+				assert.Len(t, s.Resources, 2, file)
+			}
+		}
+	}
+}
+
+// TestKeyIsApart: the key's Secret in the signing step alone, credentials in two.
+func TestKeyIsApart(t *testing.T) {
+	t.Parallel()
+	o, _ := load(t, "seal-image/seal-image.yaml")
+	has := map[string][]string{}
+	for _, s := range o.Spec.Steps {
+		for _, w := range s.Workspaces {
+			has[w.Name] = append(has[w.Name], s.Name)
+		}
+	}
+	assert.Equal(t, []string{"sign"}, has["signing-key"])
+	assert.Equal(t, []string{"extract", "repack"}, has["registry-auth"])
+}
+
+const begin, end = "<!-- tables -->\n", "<!-- end -->\n"
+
+func TestReadmes(t *testing.T) {
+	t.Parallel()
+	dirs, err := filepath.Glob("*/README.md")
+	require.NoError(t, err)
+	require.Len(t, dirs, 7)
+	for _, file := range dirs {
+		dir := filepath.Dir(file)
+		o, _ := load(t, dir+"/"+dir+".yaml")
+		b, err := os.ReadFile(file)
+		require.NoError(t, err)
+		before, rest, ok := strings.Cut(string(b), begin)
+		require.True(t, ok, file)
+		_, after, ok := strings.Cut(rest, end)
+		require.True(t, ok, file)
+		want := before + begin + tables(o) + end + after
+		if *update {
+			require.NoError(t, os.WriteFile(file, []byte(want), 0o644))
+			continue
+		}
+		assert.Equal(t, want, string(b), "run: go test ./tasks -run Readmes -update")
+	}
+}
+
+func tables(o *object) string {
+	cell := func(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+	var b strings.Builder
+	b.WriteString("\n| param | default | |\n|---|---|---|\n")
+	for _, p := range o.Spec.Params {
+		def := "**required**"
+		if p.Default != nil {
+			def = "`" + *p.Default + "`"
+			if *p.Default == "" {
+				def = ""
+			}
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", p.Name, def, cell(p.Description))
+	}
+	b.WriteString("\n| workspace | | |\n|---|---|---|\n")
+	for _, w := range o.Spec.Workspaces {
+		need := "required"
+		if w.Optional {
+			need = "optional"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", w.Name, need, cell(w.Description))
+	}
+	b.WriteString("\n| result | |\n|---|---|\n")
+	for _, r := range o.Spec.Results {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", r.Name, cell(r.Description))
+	}
+	return b.String() + "\n"
+}
