@@ -23,8 +23,8 @@ import (
 // project is a driver team's repository, and kmodseal's as the runner has it:
 // as a branch, and as a release whose archive lies in a folder.
 type project struct {
-	lab                                   *cilab.Lab
-	dir, results, branch, tag, cache, rel string
+	lab                                            *cilab.Lab
+	dir, results, branch, tag, cache, rel, secrets string
 }
 
 func newProject(t *testing.T) *project {
@@ -37,6 +37,9 @@ func newProject(t *testing.T) *project {
 	sh(t, root, "git ls-files -z -co --exclude-standard actions pkg steps go.mod go.sum | xargs -0 cp --parents -t "+p.branch)
 	sh(t, root, "cp -a "+p.branch+"/actions "+p.tag)
 	p.release(t)
+	p.secrets = filepath.Join(t.TempDir(), "secrets") // not in the environment, which act hands on
+	secrets := "SIGNING_KEY=\"" + strings.ReplaceAll(string(p.lab.Key), "\n", `\n`) + "\"\nREGISTRY_AUTH='{\"auths\":{}}'\n"
+	require.NoError(t, os.WriteFile(p.secrets, []byte(secrets), 0o600))
 	p.write(t, "signing.pem", p.lab.Cert)
 	p.write(t, "other.pem", p.lab.Other)
 	p.write(t, "kernels", []byte(strings.Join(cilab.Kernels, "\n")+"\n"))
@@ -86,9 +89,8 @@ func (p *project) act(t *testing.T, workflow string, code int) string {
 		"--local-repository", "kmodseal/kmodseal@v1="+p.tag, "--local-repository", "kmodseal/kmodseal@main="+p.branch,
 		"--action-cache-path", p.cache, "--env", "KMODSEAL_RELEASES=file://"+p.rel, "--env", "RUNNER_DEBUG=1",
 		"--var", "REGISTRY="+p.lab.Registry, "--var", "RESULTS="+p.results,
-		"-s", "SIGNING_KEY", "-s", `REGISTRY_AUTH={"auths":{}}`)
+		"--secret-file", p.secrets)
 	cmd.Dir = p.dir
-	cmd.Env = append(os.Environ(), "SIGNING_KEY="+string(p.lab.Key))
 	out, err := cmd.CombinedOutput()
 	log := string(out)
 	p.lab.NoKey(t, log)
