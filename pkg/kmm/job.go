@@ -20,7 +20,7 @@ type Job struct {
 	Source      string   `json:"source"`
 	Destination string   `json:"destination"`
 	InPlace     bool     `json:"inPlace"`           // KMM builds under the destination's own name, then signs over it
-	Include     []string `json:"include"`           // globs on the path in the image; empty: every module
+	Include     []string `json:"include,omitempty"` // globs on the path in the image; empty: every module
 	Require     []string `json:"require,omitempty"` // what modprobe will load: these must be there and signed
 	DirName     string   `json:"dirName,omitempty"`
 	Firmware    string   `json:"firmwarePath,omitempty"`
