@@ -1,0 +1,186 @@
+//go:build e2e
+
+// Package gitlab runs the components with gitlab-ci-local's shell executor.
+package gitlab
+
+import (
+	"encoding/xml"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/kmodseal/kmodseal/e2e/cilab"
+	"github.com/kmodseal/kmodseal/pkg/kmodtest"
+)
+
+// project is a driver team's repository with the components beside it.
+type project struct {
+	lab *cilab.Lab
+	dir string
+}
+
+func TestComponents(t *testing.T) {
+	p := newProject(t)
+	p.lab.TestNoKeyFinds(t)
+	t.Run("seal", p.seal)
+	t.Run("steps", p.steps)
+	t.Run("child", p.child)
+	t.Run("hostile", p.hostile)
+	t.Run("script", p.script)
+	t.Run("fail", p.fail)
+}
+
+func newProject(t *testing.T) *project {
+	t.Helper()
+	p := &project{lab: cilab.New(t), dir: t.TempDir()}
+	root := cilab.Root(t)
+	sh(t, root, "cp -a templates e2e/gitlab/pipelines "+p.dir)
+	p.write(t, "other.pem", p.lab.Other)
+	p.write(t, "kernels", []byte(strings.Join(cilab.Kernels, "\n")+"\n"))
+	module := kmodtest.Build(kmodtest.Spec{Name: "x", Release: "6.1", Machine: "amd64"})
+	p.write(t, "other.ko", module)
+	p.write(t, "folder with a blank/a b.ko", module)
+	p.write(t, ".gitlab-ci-local-variables.yml", fmt.Appendf(nil, "REGISTRY: %s\nSIGNING_KEY: {type: file, values: {'*': %q}}\nSIGNING_CERT: {type: file, values: {'*': %q}}\n",
+		p.lab.Registry, p.lab.Key, p.lab.Cert))
+	p.write(t, ".gitignore", []byte(".gitlab-ci-local*\n"))
+	sh(t, p.dir, "sed -i 's#REGISTRY/#"+p.lab.Registry+"/#' pipelines/plan.yml && git init -q -b main && git add -A && git -c user.name=t -c user.email=t@example.com commit -qm x && git remote add origin git@gitlab.example.com:drivers/sample.git")
+	return p
+}
+
+func (p *project) write(t *testing.T, name string, data []byte) {
+	t.Helper()
+	file := filepath.Join(p.dir, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(t, os.WriteFile(file, data, 0o644))
+}
+
+func sh(t *testing.T, dir, script string) {
+	t.Helper()
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", script)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s: %s", script, out)
+}
+
+// run runs a pipeline and searches its log for the key.
+func (p *project) run(t *testing.T, file string) (log string, err error) {
+	t.Helper()
+	npm := filepath.Join(cilab.Root(t), ".cache/npm/node_modules")
+	cmd := exec.Command(npm+"/.bin/node", npm+"/gitlab-ci-local/dist/index.js",
+		"--file", file, "--force-shell-executor", "--shell-isolation", "--artifacts-to-source", "--concurrency", "2")
+	cmd.Dir = p.dir
+	cmd.Env = append(os.Environ(), "PATH="+p.lab.Bin+":"+os.Getenv("PATH"), "NO_COLOR=1", "FORCE_COLOR=0", "HOME="+p.dir)
+	out, err := cmd.CombinedOutput()
+	p.lab.NoKey(t, string(out))
+	if os.Getenv("KMODSEAL_E2E_LOG") != "" {
+		t.Log(string(out))
+	}
+	return string(out), err
+}
+
+func (p *project) seal(t *testing.T) {
+	log, err := p.run(t, "pipelines/seal.yml")
+	require.NoError(t, err, log)
+	digest := p.lab.Digest(t, "driver:signed")
+	require.NotEmpty(t, digest)
+	assert.Contains(t, log, "deploy "+p.lab.Registry+"/driver:signed@"+digest+" loads 10 "+p.lab.Digest(t, "driver:unsigned"))
+	assert.Equal(t, 10, p.junit(t).Tests)
+}
+
+// junit reads the report as GitLab does.
+func (p *project) junit(t *testing.T) (report struct {
+	XMLName xml.Name `xml:"testsuites"`
+	Tests   int      `xml:"tests,attr"`
+	Suites  []struct {
+		Name  string `xml:"name,attr"`
+		Cases []struct {
+			Name      string `xml:"name,attr"`
+			Classname string `xml:"classname,attr"`
+		} `xml:"testcase"`
+	} `xml:"testsuite"`
+},
+) {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(p.dir, "kmodseal.xml"))
+	require.NoError(t, err)
+	require.NoError(t, xml.Unmarshal(b, &report))
+	for _, s := range report.Suites {
+		for _, c := range s.Cases {
+			assert.NotEmpty(t, c.Name)
+			assert.NotEmpty(t, c.Classname)
+		}
+	}
+	return report
+}
+
+func (p *project) steps(t *testing.T) {
+	log, err := p.run(t, "pipelines/steps.yml")
+	require.NoError(t, err, log)
+	digest := p.lab.Digest(t, "driver:steps")
+	assert.NotEmpty(t, digest)
+	assert.Equal(t, digest, p.lab.Digest(t, "driver:one"))
+	assert.Equal(t, digest, p.lab.Digest(t, "driver:two"))
+	assert.Contains(t, log, "folder with a blank/a b.ko")
+}
+
+// child runs the pipeline that plan-kmods wrote: gitlab-ci-local has no
+// trigger jobs, and no GitLab to take the component from.
+func (p *project) child(t *testing.T) {
+	log, err := p.run(t, "pipelines/plan.yml")
+	require.NoError(t, err, log)
+	child, err := os.ReadFile(filepath.Join(p.dir, "kmodseal.yml"))
+	require.NoError(t, err)
+	const component = "component: $CI_SERVER_FQDN/kmodseal/kmodseal/seal-image@~latest"
+	require.Equal(t, 4, strings.Count(string(child), component), string(child))
+	p.write(t, "pipelines/child.yml", []byte(strings.ReplaceAll(string(child), component, "local: /templates/seal-image/template.yml")))
+	log, err = p.run(t, "pipelines/child.yml")
+	require.NoError(t, err, log)
+	for _, k := range cilab.Kernels {
+		assert.NotEmpty(t, p.lab.Digest(t, "matrix:"+k), k)
+	}
+}
+
+func (p *project) hostile(t *testing.T) {
+	log, err := p.run(t, "pipelines/hostile.yml")
+	require.NoError(t, err, log)
+	assert.Contains(t, log, "forged= digest="+p.lab.Digest(t, "hostile:signed"))
+	assert.NotContains(t, log, "\nFORGED")
+	_, err = os.Stat(filepath.Join(p.dir, "forged"))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	p.junit(t)
+}
+
+func (p *project) script(t *testing.T) {
+	log, err := p.run(t, "pipelines/script.yml")
+	require.NoError(t, err, log)
+	assert.NotEmpty(t, p.lab.Digest(t, "driver:script"))
+}
+
+func (p *project) fail(t *testing.T) {
+	for _, c := range []struct{ name, component, inputs, want string }{
+		{"unsigned", "verify-kmods", `{source: $REGISTRY/driver:unsigned, insecure: "true"}`, "FAIL 5"},
+		{"unknown", "seal-image", `{source: $REGISTRY/driver:unsigned, destination: $REGISTRY/driver:unknown, trust: other.pem, insecure: "true"}`, "FAIL 6"},
+		{"pair", "seal-image", `{source: $REGISTRY/driver:unsigned, destination: $REGISTRY/driver:pair, cert: other.pem, insecure: "true"}`, "FAIL 4"},
+		{"none", "extract-kmods", `{source: $REGISTRY/empty:1, insecure: "true"}`, "FAIL 3"},
+		{"empty", "seal-image", `{source: "", destination: $REGISTRY/driver:empty}`, "FAIL 2"},
+		{"missing", "seal-image", `{source: $REGISTRY/driver:unsigned}`, "destination"},
+		{"option", "seal-image", `{source: a, destination: b, hash: md5}`, "hash"},
+		{"boolean", "seal-image", `{source: a, destination: b, insecure: "yes"}`, "insecure"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p.write(t, "pipelines/fail.yml", []byte("include:\n  - local: /templates/"+c.component+"/template.yml\n    inputs: "+c.inputs+"\n"))
+			log, err := p.run(t, "pipelines/fail.yml")
+			require.Error(t, err, log)
+			assert.Contains(t, log, c.want)
+			if c.name != "unsigned" {
+				assert.Empty(t, p.lab.Digest(t, "driver:"+c.name), "nothing is published")
+			}
+		})
+	}
+}
