@@ -18,6 +18,9 @@ import (
 type object interface {
 	SetDefaults(context.Context)
 	Validate(context.Context) *apis.FieldError
+	GetName() string
+	GetGenerateName() string
+	SetName(string)
 }
 
 // problem is what Tekton has against a document; nil: nothing.
@@ -35,6 +38,9 @@ func problem(doc []byte) error {
 	}
 	if err := yaml.UnmarshalStrict(doc, o); err != nil {
 		return err
+	}
+	if o.GetName() == "" && o.GetGenerateName() != "" {
+		o.SetName(o.GetGenerateName() + "x") // as the API server does before it asks the webhook
 	}
 	ctx := apis.WithinCreate(context.Background())
 	o.SetDefaults(ctx)
