@@ -117,7 +117,7 @@ func (b *bench) pushImages(host string) error {
 			return err
 		}
 		img := mutate.MediaType(empty.Image, types.DockerManifestSchema2)
-		if img, err = mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: "amd64"}); err != nil {
+		if img, err = mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers"}}); err != nil {
 			return err
 		}
 		if img, err = mutate.AppendLayers(img, base, firmware, modules); err != nil {

@@ -29,7 +29,7 @@ tar -C tools -czf "$2" .`
 	if err != nil {
 		return err
 	}
-	img, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64"})
+	img, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers"}})
 	if err != nil {
 		return err
 	}

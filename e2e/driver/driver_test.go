@@ -115,7 +115,7 @@ func userland(t *testing.T, cache string) v1.Layer {
 func push(t *testing.T, ref string, layers ...v1.Layer) {
 	t.Helper()
 	img := mutate.MediaType(empty.Image, types.DockerManifestSchema2)
-	img, err := mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: "amd64"})
+	img, err := mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: v1.RootFS{Type: "layers"}})
 	require.NoError(t, err)
 	img, err = mutate.AppendLayers(img, layers...)
 	require.NoError(t, err)

@@ -39,13 +39,14 @@ func judge(t *testing.T, key, source, signed, release, mode, suffix string, buil
 		assert.Equal(t, read(t, want), plain, "%s: not what sign-file gives", path)
 		assert.Equal(t, "kmodseal e2e test key\n", run(t, "", "modinfo", "-F", "signer", got))
 	}
-	for path, sum := range tree(t, after) {
+	was, is := tree(t, before), tree(t, after)
+	for path, sum := range is {
 		if !changed[path] {
-			assert.Equal(t, tree(t, before)[path], sum, "%s changed", path)
+			assert.Equal(t, was[path], sum, "%s changed", path)
 		}
 	}
-	for path := range tree(t, before) {
-		assert.Contains(t, tree(t, after), path, "%s is gone", path)
+	for path := range was {
+		assert.Contains(t, is, path, "%s is gone", path)
 	}
 	run(t, "", "skopeo", "inspect", "--tls-verify=false", "docker://"+signed)
 	run(t, "", abs(t, "../../.cache/bin/crane"), "validate", "--insecure", "--remote", signed)
