@@ -34,7 +34,8 @@ oracles: ## Install the programs that the tests measure against (Debian, root)
 # Where the oracles can be installed they are, and then they are required.
 .PHONY: test
 test: ## All tests that need no virtual machine or cluster
-	if e2e/oracles.sh; then export KMODSEAL_REQUIRE_ORACLES=1; fi; go test ./...
+	if e2e/oracles.sh; then export KMODSEAL_REQUIRE_ORACLES=1; fi; \
+	  go test ./... && go test -C e2e/tekton/pipelines ./...
 
 .PHONY: race
 race: ## The tests under the race detector (needs gcc)
@@ -58,6 +59,18 @@ e2e-driver: build $(TOOLS)/crane ## Real drivers from DKMS packages, through a r
 	e2e/driver/packages.sh
 	KMODSEAL_KERNEL_MODULES=$(CURDIR)/.cache/driver/root/lib/modules go test -count 1 -timeout 30m -v -run KernelPackage ./pkg/modsig/
 	go test -tags e2e -count 1 -timeout 20m -v ./e2e/driver/
+
+.PHONY: e2e-secureboot
+e2e-secureboot: ## Debian's kernels under Secure Boot in QEMU against verify-kmods (Debian, root)
+	go run ./e2e/secureboot/cmd/e2e-secureboot $(SECUREBOOT)
+
+.PHONY: e2e-tekton
+e2e-tekton: ## The Tasks on a real Kubernetes with a real Tekton (Debian, root)
+	e2e/tekton/run.sh
+
+.PHONY: images
+images: ## OCI images of the steps into dist/images
+	go run ./e2e/images -version $(VERSION) -out dist/images
 
 $(TOOLS)/%:
 	@mkdir -p $(TOOLS)

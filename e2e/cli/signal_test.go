@@ -43,7 +43,7 @@ func TestSignals(t *testing.T) {
 			require.NoError(t, cmd.Start())
 			<-asked
 			require.NoError(t, cmd.Process.Signal(sig))
-			assert.Error(t, cmd.Wait())
+			require.Error(t, cmd.Wait())
 			assert.Equal(t, 1, cmd.ProcessState.ExitCode())
 			assert.Equal(t, "verify-kmods: interrupted\n", stderr.String())
 			left, err := os.ReadDir(tmp)

@@ -152,7 +152,7 @@ func (p *project) hostile(t *testing.T) {
 	assert.Contains(t, log, "forged= digest="+p.lab.Digest(t, "hostile:signed"))
 	assert.NotContains(t, log, "\nFORGED")
 	_, err = os.Stat(filepath.Join(p.dir, "forged"))
-	assert.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorIs(t, err, os.ErrNotExist)
 	p.junit(t)
 }
 

@@ -17,7 +17,7 @@ const (
 
 // tekton writes a file for each result, without a newline at its end.
 func (h *Host) tekton(results Results) error {
-	dir := filepath.Clean(h.ResultsDir) // Tekton names files only, so ours is $(results.x.path)/..
+	dir := filepath.Clean(h.ResultsDir)             // Tekton names files only, so ours is $(results.x.path)/..
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // as Tekton has it
 		return err
 	}

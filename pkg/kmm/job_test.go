@@ -123,7 +123,7 @@ func TestJobRefusals(t *testing.T) {
 				_, err = m.Job(kernel)
 			}
 			require.ErrorContains(t, err, c.message)
-			assert.ErrorContains(t, err, "line ")
+			require.ErrorContains(t, err, "line ")
 			assert.Equal(t, fault.Input, fault.ClassOf(err))
 		})
 	}

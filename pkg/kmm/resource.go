@@ -173,7 +173,7 @@ func fromNode(n *yaml.Node) ([]Module, error) {
 		Items      []yaml.Node `yaml:"items"`
 	}
 	if n.Decode(&kind) != nil {
-		return nil, nil // not ours, whatever its shape
+		return nil, nil //nolint:nilerr // not ours, whatever its shape
 	}
 	if strings.HasSuffix(kind.Kind, "List") {
 		var all []Module

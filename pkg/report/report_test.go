@@ -245,7 +245,7 @@ func TestWriteFile(t *testing.T) {
 		err := report.WriteFile(filepath.Join(dir, name), sample())
 		assert.Equal(t, fault.Usage, fault.ClassOf(err), name)
 	}
-	assert.Error(t, report.WriteFile(filepath.Join(dir, "none", "r.json"), sample()))
+	require.Error(t, report.WriteFile(filepath.Join(dir, "none", "r.json"), sample()))
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, entries, 6, "no temporary file stays")

@@ -77,8 +77,10 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range [][2]string{
-		{"$(params.source)", "$(params.nope)"}, {"  steps:", "  stepz: []\n  steps:"},
-		{"- name: sign\n", "- name: Sign_It\n"}, {"        - name: signing-key\n", "        - name: no-such\n"},
+		{"$(params.source)", "$(params.nope)"},
+		{"  steps:", "  stepz: []\n  steps:"},
+		{"- name: sign\n", "- name: Sign_It\n"},
+		{"        - name: signing-key\n", "        - name: no-such\n"},
 	} {
 		bad := bytes.Replace(good, []byte(c[0]), []byte(c[1]), 1)
 		if bytes.Equal(good, bad) || problem(bad) == nil {
