@@ -69,6 +69,7 @@ cms() { # case module signer hash options...
 sf() { local c=$1 m=$2 k=$3 h=$4; shift 4; cms "$c" "$m" "$k" "$h" -noattr -nocerts "$@"; }
 append() { # module signature output
   local n; n=$(stat -c %s "$2")
+  # shellcheck disable=SC2059 # the length as four bytes
   { cat "$1" "$2"; printf '\0\0\2\0\0\0\0\0'; printf "\\x$(printf %02x $((n>>24&255)))\\x$(printf %02x $((n>>16&255)))\\x$(printf %02x $((n>>8&255)))\\x$(printf %02x $((n&255)))"; printf '~Module signature appended~\n'; } >"$3"
 }
 P=probe.ko
@@ -114,4 +115,4 @@ open(out, 'wb').write(tlv(0x30, signed + tlv(0xa0, tlv(0x30, body))))
 PY
 done
 $O35 cms -sign -binary -in $P -signer "$K/mldsa65.pem" -inkey "$K/mldsa65.key" -md sha256 -nocerts -nosmimecap -no_signing_time -outform DER -out "$S/mldsa65-sha256.p7s"
-ls "$C" "$S" | wc -l
+find "$C" "$S" -type f | wc -l
