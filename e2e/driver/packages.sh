@@ -6,11 +6,7 @@ set -euo pipefail
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cache=$root/.cache/driver
-export DEBIAN_FRONTEND=noninteractive
-
-tools=(gcc-12 make libc6-dev dwarves xz-utils binutils skopeo umoci kmod openssl docker-registry)
-dpkg-query -W "${tools[@]}" >/dev/null 2>&1 ||
-  { apt-get update -qq && apt-get install -qq -y --no-install-recommends "${tools[@]}" >/dev/null; }
+"$root/e2e/apt.sh" gcc-12 make libc6-dev dwarves xz-utils binutils skopeo umoci kmod openssl docker-registry
 apt-cache show linux-headers-amd64 >/dev/null 2>&1 || apt-get update -qq
 
 release() { apt-cache search --names-only "^linux-headers-$1[0-9.+~a-z-]*-amd64\$" | cut -d' ' -f1 |
