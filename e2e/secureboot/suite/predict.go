@@ -13,6 +13,7 @@ import (
 	"github.com/kmodseal/kmodseal/e2e/secureboot/cases"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/mutate"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/predict"
+	"github.com/kmodseal/kmodseal/e2e/secureboot/truth"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/wire"
 )
 
@@ -82,7 +83,10 @@ func (o Options) savePredictions(b *Boot) error {
 }
 
 // Score counts how predictions and answers compare.
-type Score struct{ Cases, Mutants, Apart, Wrong int }
+type Score struct {
+	Cases, Mutants, Apart, Wrong int
+	Ratchet                      truth.Ratchet
+}
 
 // compare prints what differs and adds to the score.
 func (o Options) compare(b *Boot, score *Score) {
@@ -104,7 +108,9 @@ func (o Options) compare(b *Boot, score *Score) {
 		} else {
 			score.Cases++
 		}
-		if p.Agrees(a.Result, a.Verdict()) {
+		agrees := p.Agrees(a.Result, a.Verdict())
+		score.Ratchet.Note(truth.Place{Kernel: b.Target.Kernel.Release, Scenario: b.Scenario.Name, Case: name}, agrees)
+		if agrees {
 			continue
 		}
 		wrong++
