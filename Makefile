@@ -68,6 +68,16 @@ e2e-secureboot: ## Debian's kernels under Secure Boot in QEMU against verify-kmo
 e2e-tekton: ## The Tasks on a real Kubernetes with a real Tekton (Debian, root)
 	e2e/tekton/run.sh
 
+.PHONY: e2e-github
+e2e-github: ## The GitHub actions and the shell recipe, run by act
+	e2e/github/packages.sh
+	go test -tags e2e -count 1 -timeout 15m -v ./e2e/github/ ./e2e/cilab/
+
+.PHONY: e2e-gitlab
+e2e-gitlab: ## The GitLab components, run by gitlab-ci-local (Debian, root)
+	e2e/gitlab/packages.sh
+	go test -tags e2e -count 1 -timeout 15m -v ./e2e/gitlab/
+
 .PHONY: images
 images: ## OCI images of the steps into dist/images
 	go run ./e2e/images -version $(VERSION) -out dist/images
@@ -92,6 +102,7 @@ lint: $(TOOLS)/gofumpt $(TOOLS)/golangci-lint $(TOOLS)/actionlint ## gofumpt, go
 	$(TOOLS)/golangci-lint run ./...
 	$(TOOLS)/golangci-lint run --build-tags e2e ./e2e/...
 	$(TOOLS)/actionlint
+	$(TOOLS)/actionlint e2e/github/workflows/*.yml
 	git ls-files '*.sh' .ci/run | xargs shellcheck
 
 .PHONY: clean
