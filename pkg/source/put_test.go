@@ -170,3 +170,24 @@ func TestProgress(t *testing.T) {
 		assert.Equal(t, total, done, ref)
 	}
 }
+
+// A registry that does not hold what it took gets no tag.
+func TestPutReadsBackBeforeTheTag(t *testing.T) {
+	t.Parallel()
+	rec := startRegistry(t)
+	rec.onRequest(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/manifests/sha256:") {
+			return false
+		}
+		w.Header().Set("Content-Type", string(types.OCIManifestSchema1))
+		_, _ = w.Write([]byte("{}"))
+		return true
+	})
+	d, err := Create(context.Background(), mustParse(t, rec.host+"/driver:1"), testOptions())
+	require.NoError(t, err)
+	img := testImage(t, types.OCIManifestSchema1, "linux", "amd64", gzipLayer(t, "a", "a"))
+	err = d.Put(context.Background(), img, nil)
+	require.ErrorContains(t, err, "read back")
+	assert.Equal(t, fault.Registry, fault.ClassOf(err))
+	assert.Empty(t, rec.take("PUT", "/manifests/1"))
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -148,7 +149,8 @@ func (g *registry) digest(ctx context.Context) (v1.Hash, bool, error) {
 	return v1.Hash{}, false, g.fault(ctx, "read", err)
 }
 
-// put uploads what is missing: blobs, then manifests by digest, then the tag.
+// put uploads what is missing: blobs, then manifests by digest, then, once the
+// registry gives back under the digest what was pushed, the tag.
 func (g *registry) put(ctx context.Context, t remote.Taggable, digest v1.Hash, progress func(done, total int64)) (err error) {
 	opts, stop := withProgress(g.remote, progress)
 	defer func() { stop(err) }()
@@ -158,6 +160,10 @@ func (g *registry) put(ctx context.Context, t remote.Taggable, digest v1.Hash, p
 	}
 	if err := p.Push(ctx, g.ref.Context().Digest(digest.String()), t); err != nil {
 		return g.fault(ctx, "write", err)
+	}
+	// Get compares what it reads with the digest.
+	if _, err := remote.Get(g.ref.Context().Digest(digest.String()), append(slices.Clone(g.remote), remote.WithContext(ctx))...); err != nil {
+		return g.fault(ctx, "read back", err)
 	}
 	if err := p.Put(ctx, g.ref, t); err != nil {
 		return g.fault(ctx, "tag", err)
