@@ -32,7 +32,7 @@ func TestSecondRunGivesTheSameBytes(t *testing.T) {
 		require.NoError(t, err)
 		b, err := os.ReadFile(filepath.Join(second, f.Name()))
 		require.NoError(t, err)
-		assert.True(t, string(a) == string(b), f.Name())
+		assert.Equal(t, string(a), string(b), f.Name())
 	}
 	check := exec.Command("sha256sum", "-c", "SHA256SUMS")
 	check.Dir = first
