@@ -18,10 +18,7 @@ API_IP=10.96.0.1
 say() { printf '%7.1fs %s\n' "$(awk "BEGIN{print $(date +%s.%N)-${T0:-$(date +%s.%N)}}")" "$*"; }
 
 deps() {
-	local want=(etcd-server containerd runc containernetworking-plugins iptables iproute2 util-linux busybox-static openssl curl procps)
-	dpkg-query -W "${want[@]}" >/dev/null 2>&1 && return
-	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${want[@]}" >/dev/null
+	"$here/../apt.sh" etcd-server containerd runc containernetworking-plugins iptables iproute2 util-linux busybox-static openssl curl procps
 }
 
 build() {
