@@ -45,15 +45,11 @@ func (o Options) prepare(ctx context.Context) (*fetch.Boot, []*Target, error) {
 		}
 		targets = append(targets, t)
 	}
-	foreign, err := target(ctx, cache, otherThan(o.Kernels[0]))
-	if err != nil {
-		return nil, nil, err
-	}
 	trust := cases.NewTrust()
-	for i, t := range targets {
-		other := foreign
-		if i > 0 {
-			other = targets[0]
+	for _, t := range targets {
+		other, err := foreignTo(ctx, cache, t, targets)
+		if err != nil {
+			return nil, nil, err
 		}
 		t.Cases = cases.Make(cases.Input{Probes: t.Probes, Foreign: other.Probes["sbprobe"], Distro: t.Distro}, trust)
 		if err := o.addOwn(ctx, t, trust); err != nil {
@@ -78,7 +74,18 @@ func (o Options) addOwn(ctx context.Context, t *Target, trust *cases.Trust) erro
 	return err
 }
 
-// otherThan is a kernel whose modules are foreign to the first one.
+// foreignTo is the kernel whose modules are foreign to t: always the same one,
+// whichever kernels are booted together.
+func foreignTo(ctx context.Context, cache fetch.Cache, t *Target, targets []*Target) (*Target, error) {
+	series := otherThan(t.Kernel.Series)
+	for _, other := range targets {
+		if other.Kernel.Series == series {
+			return other, nil
+		}
+	}
+	return target(ctx, cache, series)
+}
+
 func otherThan(series string) string {
 	if series == "6.1" {
 		return "6.12"
