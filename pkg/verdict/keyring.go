@@ -42,11 +42,15 @@ func (c *certificate) description() string {
 }
 
 // find is find_asymmetric_key: by the first name if there is one, which may
-// fit either of a key's two; the second must then be the key's own key id.
+// fit either of a key's two; the second must then be the key's own key id. A
+// name without a byte is no search at all (asymmetric_key_match_preparse).
 func (r *keyring) find(id, keyID []byte) (*trusted, Errno) {
 	wanted := id
 	if wanted == nil {
 		wanted = keyID
+	}
+	if len(wanted) == 0 {
+		return nil, eINVAL
 	}
 	for _, t := range r.keys {
 		if !sameID(t.id, wanted) && !sameID(t.keyID, wanted) {

@@ -25,6 +25,7 @@ const (
 	ruleDigest       = "digest-known"
 	ruleInternal     = "pkcs7-verify"
 	ruleRevoked      = "revocation-list"
+	ruleSignerName   = "signer-name"
 	ruleKeyring      = "key-in-keyring"
 	rulePlatform     = "platform-keyring"
 	ruleSignature    = "signature-value"
@@ -56,6 +57,7 @@ func Rules() []Rule {
 		{ruleDigest, "crypto/asymmetric_keys/pkcs7_verify.c", "the kernel has the digest and the kind of signature"},
 		{ruleInternal, "crypto/asymmetric_keys/pkcs7_verify.c", "the signature fits the certificates that the message carries"},
 		{ruleRevoked, "certs/blacklist.c", "with SYSTEM_REVOCATION_LIST no signer may be in dbx or MokListX"},
+		{ruleSignerName, "crypto/asymmetric_keys/asymmetric_type.c", "a signer is named by at least one byte; else the search for its key is refused"},
 		{ruleKeyring, "crypto/asymmetric_keys/pkcs7_trust.c", "the signer, or a certificate above it in the message, is in a trusted keyring"},
 		{rulePlatform, "kernel/module/signing.c (Debian)", "Debian asks the .platform keyring (db) a second time"},
 		{ruleSignature, "crypto/asymmetric_keys/public_key.c", "the signature fits the module and the trusted key"},

@@ -137,6 +137,8 @@ func (g *judging) checkMessage(body, message []byte, ring *keyring) (*trusted, o
 		return nil, outcome{state: UnavailableKey, errno: eNOKEY, rule: ruleKeyring, why: g.whyNoKey(m)}
 	case eNOPKG:
 		return nil, outcome{state: UnsupportedCrypto, errno: eNOPKG, rule: ruleDigest, why: "the kernel lacks " + g.hashList(m)}
+	case eINVAL:
+		return nil, outcome{state: Malformed, errno: eINVAL, rule: ruleSignerName, why: "the signature names its signer by nothing: the key id, or issuer and serial number, is empty"}
 	}
 	return nil, outcome{state: Tampered, errno: eKEYREJECTED, rule: ruleSignature, why: "a trusted certificate has the signer's name, but the signature does not fit: the module or its signature was changed after signing, or another key has that name"}
 }
