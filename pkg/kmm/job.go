@@ -6,7 +6,9 @@ package kmm
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
@@ -43,7 +45,7 @@ func (m *Module) Job(release string) (*Job, error) {
 	if sign == nil {
 		return nil, nil
 	}
-	tagVars, err := variables(Normalize(release))
+	tagVars, err := variables(Normalize(known(release)))
 	if err != nil {
 		return nil, m.refuse(mapping.line, err)
 	}
@@ -52,15 +54,16 @@ func (m *Module) Job(release string) (*Job, error) {
 		Module: m.Name, Namespace: m.Namespace, Kernel: release,
 		KeySecret: sign.KeySecret.Name.string, CertSecret: sign.CertSecret.Name.string, RepoSecret: m.RepoSecret,
 		DirName: dirName(m.Container.Modprobe), Firmware: m.Container.Modprobe.FirmwarePath.string,
-		TLS: first(mapping.TLS, m.Container.TLS), Warnings: append(warnings, ignored...),
+		TLS: first(mapping.TLS, m.Container.TLS), Warnings: slices.Concat(m.notes, warnings, ignored),
 	}
 	if err := m.images(j, mapping, sign, tagVars); err != nil {
 		return nil, err
 	}
-	if err := m.files(j, sign, pathVars, release); err != nil {
+	if err := m.files(j, mapping, sign, pathVars); err != nil {
 		return nil, err
 	}
-	return j, m.require(j)
+	j.require(&m.Container.Modprobe)
+	return j, nil
 }
 
 // images resolves source and destination (KMM: internal/module/kernelmapper.go,
@@ -70,12 +73,11 @@ func (m *Module) images(j *Job, mapping *Mapping, sign *Sign, vars map[string]st
 	if image.string == "" {
 		image = m.Container.Image
 	}
-	withName := map[string]string{"MOD_NAME": m.Name}
-	if m.Namespace != "" {
-		withName["MOD_NAMESPACE"] = m.Namespace
-	}
-	for k, v := range vars {
-		withName[k] = v
+	withName := maps.Clone(vars)
+	for k, v := range map[string]string{"MOD_NAME": m.Name, "MOD_NAMESPACE": m.Namespace} {
+		if v != "" && withName != nil {
+			withName[k] = v
+		}
 	}
 	var err error
 	if j.Destination, err = m.image(image, withName); err != nil {
@@ -86,7 +88,7 @@ func (m *Module) images(j *Job, mapping *Mapping, sign *Sign, vars map[string]st
 	}
 	if mapping.Build != nil || m.Container.Build != nil {
 		// KMM ignores unsignedImage here: it builds under the final name.
-		j.Source, j.InPlace, j.SourceTLS = j.Destination, true, j.TLS
+		j.Source, j.InPlace, j.SourceTLS = j.Destination, true, first(sign.UnsignedTLS, &j.TLS)
 		if sign.UnsignedImage.string != "" {
 			j.warn(sign.UnsignedImage.line, "unsignedImage is ignored because there is a build section")
 		}
@@ -113,7 +115,7 @@ func (m *Module) image(t text, vars map[string]string) (string, error) {
 	if out == "" || !strings.ContainsAny(last, ":@") {
 		return "", m.refuse(t.line, fmt.Errorf("image %q has neither tag nor digest", out))
 	}
-	if strings.ContainsAny(out, "<>{} \t\n") {
+	if strings.ContainsAny(out, "<>{}()$;|&`\"'\\ \t\r\n") {
 		return "", m.refuse(t.line, fmt.Errorf("image %q still holds a placeholder or a blank", out))
 	}
 	return out, nil
@@ -121,10 +123,10 @@ func (m *Module) image(t text, vars map[string]string) (string, error) {
 
 // files resolves filesToSign. KMM fills in the normalized release, so that it
 // looks for a_b where the image has a+b; here paths keep the real one.
-func (m *Module) files(j *Job, sign *Sign, vars map[string]string, release string) error {
+func (m *Module) files(j *Job, mapping *Mapping, sign *Sign, vars map[string]string) error {
 	dir := j.DirName + "/"
 	if len(sign.Files) == 0 && m.Line > 0 {
-		j.warn(sign.line, "no filesToSign: every module is signed; KMM's webhook refuses such a section")
+		j.warn(sign.line, "no filesToSign: every module is signed")
 	}
 	for _, f := range sign.Files {
 		out, err := substitute(f.string, vars)
@@ -133,26 +135,33 @@ func (m *Module) files(j *Job, sign *Sign, vars map[string]string, release strin
 			return m.refuse(f.line, err)
 		case j.DirName != "" && (path.Clean(out) != out || !strings.HasPrefix(out, dir)):
 			return m.refuse(f.line, fmt.Errorf("file %q is not below dirName %s", out, j.DirName))
-		case strings.ContainsAny(out, ";|&$`<>\"'\\\n"):
+		case strings.ContainsAny(out, ";|&$`<>()\"'\\\n"):
 			return m.refuse(f.line, fmt.Errorf("file %q holds shell syntax; it is a glob here", out))
 		}
-		if known := Normalize(release); release != known && strings.Contains(out, release) {
-			j.warn(f.line, "KMM itself would look for %s and not find it", strings.ReplaceAll(out, release, known))
+		if theirs := Normalize(known(j.Kernel)); j.Kernel != theirs && strings.Contains(out, j.Kernel) {
+			j.warn(f.line, "KMM itself would look for %s and not find it", strings.ReplaceAll(out, j.Kernel, theirs))
 		}
-		if f.string == out && strings.Contains(out, "/lib/modules/") && !strings.Contains(out, release) && !strings.ContainsAny(out, "*?[") {
-			j.warn(f.line, "file %q names another kernel than %s", out, release)
-		}
+		j.literal(f, mapping)
 		j.Include = append(j.Include, out)
 	}
 	return nil
 }
 
-// require lists the modules that modprobe will ask for on the node.
-func (m *Module) require(j *Job) error {
-	p := m.Container.Modprobe
-	if p.ModuleName.string == "" && p.RawArgs == nil {
-		return m.refuse(m.Line, fmt.Errorf("modprobe has neither moduleName nor rawArgs"))
+// literal warns of a path with a kernel's name where a variable should be.
+func (j *Job) literal(f text, mapping *Mapping) {
+	_, rest, ok := strings.Cut(f.string, "/lib/modules/")
+	kernel, _, _ := strings.Cut(rest, "/")
+	switch {
+	case !ok || f.line == 0 || strings.ContainsAny(kernel, "$*?[{") || strings.HasSuffix(kernel, ".ko"):
+	case kernel != j.Kernel:
+		j.warn(f.line, "file %q names another kernel than %s", f.string, j.Kernel)
+	case mapping.re != nil:
+		j.warn(f.line, "file %q names one kernel where regexp %q matches several", f.string, mapping.Regexp.string)
 	}
+}
+
+// require lists the modules that modprobe will ask for on the node.
+func (j *Job) require(p *Modprobe) {
 	seen := map[string]bool{}
 	for _, t := range append([]text{p.ModuleName}, p.Order...) {
 		if t.string != "" && !seen[t.string] {
@@ -160,7 +169,6 @@ func (m *Module) require(j *Job) error {
 			j.Require = append(j.Require, t.string)
 		}
 	}
-	return nil
 }
 
 func (m *Module) refuse(line int, err error) error {

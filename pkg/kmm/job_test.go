@@ -55,6 +55,7 @@ func TestJobsAreKMMs(t *testing.T) {
 			assert.Equal(t, want.Build, j.InPlace)
 			if !want.Build {
 				assert.Equal(t, want.Unsigned, j.Source)
+				assert.Equal(t, want.UnsignedTLS, j.SourceTLS)
 			}
 			assert.Equal(t, want.Key, j.KeySecret)
 			assert.Equal(t, want.Cert, j.CertSecret)
@@ -103,7 +104,7 @@ func TestJobRefusals(t *testing.T) {
 		"placeholder":          {mapping(`{regexp: '.*', containerImage: "r/<name>:1", ` + signSection + `}`), "placeholder"},
 		"literal and regexp":   {mapping(`{literal: x, regexp: '.*', containerImage: "r/d:1"}`), "exactly one of literal and regexp"},
 		"second is bad":        {mapping(`{literal: 6.1.0-56-amd64, containerImage: "r/d:1", `+signSection+`}`) + "        - {literal: a, regexp: b}\n", "exactly one of literal and regexp"},
-		"plus alone":           {mapping(`{literal: 6.1.0-56+amd64, containerImage: "r/d:1", ` + signSection + `}`), "never matches this literal"},
+		"plus at the end":      {mapping(`{literal: 6.1.0-56+, containerImage: "r/d:1", ` + signSection + `}`), "never matches this literal"},
 		"half a variable":      {mapping(`{regexp: '.*', containerImage: "r/d:$KERNEL_Xfoo", ` + signSection + `}`), "KERNEL_Xfoo"},
 		"open brace":           {mapping(`{regexp: '.*', containerImage: "r/d:${KERNEL_X", ` + signSection + `}`), "closing brace expected"},
 		"bad regexp":           {mapping(`{regexp: '(', containerImage: "r/d:1", ` + signSection + `}`), "missing closing"},
@@ -117,8 +118,8 @@ func TestJobRefusals(t *testing.T) {
 			m, err := module(t, c.body)
 			if err == nil {
 				kernel := "6.1.0-56-amd64"
-				if name == "plus alone" {
-					kernel = "6.1.0-56+amd64"
+				if name == "plus at the end" {
+					kernel = "6.1.0-56+"
 				}
 				_, err = m.Job(kernel)
 			}
@@ -132,14 +133,21 @@ func TestJobRefusals(t *testing.T) {
 func TestJobWarnings(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ mapping, kernel, warning string }{
-		"unanchored":        {`{regexp: '6\.1', containerImage: "r/d:1", ` + signSection + `}`, "16.1.3-x", "not anchored"},
-		"plus in a path":    {`{regexp: '^.*$', containerImage: "r/d:$KERNEL_VERSION", sign: {unsignedImage: "r/u:1", filesToSign: ["/opt/lib/modules/$KERNEL_VERSION/a.ko"]}}`, "6.12.1+deb12-amd64", "6.12.1_deb12-amd64"},
-		"literal with plus": {"{literal: 6.12.1+deb12-amd64, containerImage: 'r/d:1', " + signSection + "}\n        - {regexp: '^6', containerImage: 'r/d:$KERNEL_XYZ', " + signSection + "}", "6.12.1+deb12-amd64", "never matches this literal"},
-		"half a number":     {`{regexp: '^6\.1', containerImage: "r/d:$KERNEL_XYZ", ` + signSection + `}`, "6.12.3-x", "ends inside a number"},
-		"one tag for all":   {`{regexp: '^6', containerImage: "r/d:1", ` + signSection + `}`, "6.12.3-x", "the same for every kernel"},
-		"no files":          {`{regexp: '^6', containerImage: "r/d:$KERNEL_XYZ", sign: {unsignedImage: "r/u:1"}}`, "6.12.3-x", "every module is signed"},
-		"literal in path":   {`{regexp: '^.*$', containerImage: "r/d:$KERNEL_VERSION", sign: {unsignedImage: "r/u:1", filesToSign: ["/opt/lib/modules/5.10.0/a.ko"]}}`, "6.1.0-56-amd64", "another kernel"},
-		"build in the way":  {`{regexp: '^.*$', containerImage: "r/d:1", build: {}, ` + signSection + `}`, "6.1.0-56-amd64", "unsignedImage is ignored"},
+		"unanchored":                   {`{regexp: '6\.1', containerImage: "r/d:1", ` + signSection + `}`, "16.1.3-x", "not anchored"},
+		"plus in a path":               {`{regexp: '^.*$', containerImage: "r/d:$KERNEL_VERSION", sign: {unsignedImage: "r/u:1", filesToSign: ["/opt/lib/modules/$KERNEL_VERSION/a.ko"]}}`, "6.12.1+deb12-amd64", "6.12.1_deb12-amd64"},
+		"literal with plus at its end": {"{literal: 6.12.1-x+, containerImage: 'r/d:1', " + signSection + "}\n        - {regexp: '^6', containerImage: 'r/d:$KERNEL_XYZ', " + signSection + "}", "6.12.1-x+", "never matches this literal"},
+		"literal in a glob":            {`{regexp: '^.*$', containerImage: "r/d:$KERNEL_VERSION", sign: {unsignedImage: "r/u:1", filesToSign: ["/opt/lib/modules/5.10.0-1/*.ko"]}}`, "6.1.0-56-amd64", "another kernel"},
+		"this kernel's literal":        {`{regexp: '^.*$', containerImage: "r/d:$KERNEL_VERSION", sign: {unsignedImage: "r/u:1", filesToSign: ["/opt/lib/modules/6.1.0-56-amd64/a.ko"]}}`, "6.1.0-56-amd64", "where regexp"},
+		"no secrets":                   {`{regexp: '^6', containerImage: "r/d:$KERNEL_XYZ", sign: {unsignedImage: "r/u:1", filesToSign: [/opt/a.ko]}}`, "6.12.3-x", "wants keySecret and certSecret"},
+		"webhook wants files":          {`{regexp: '^6', containerImage: "r/d:$KERNEL_XYZ", sign: {unsignedImage: "r/u:1"}}`, "6.12.3-x", "webhook refuses"},
+		"misspelt mapping":             {`{regexp: '^6', image: x, containerImage: "r/d:$KERNEL_XYZ", ` + signSection + `}`, "6.12.3-x", `no field "image"`},
+		"misspelt TLS":                 {`{regexp: '^6', registryTLS: {insecureSkipTlsVerify: true}, containerImage: "r/d:$KERNEL_XYZ", ` + signSection + `}`, "6.12.3-x", `no field "insecureSkipTlsVerify"`},
+		"both in-tree forms":           {`{regexp: '^6', inTreeModuleToRemove: x, inTreeModulesToRemove: [y], containerImage: "r/d:$KERNEL_XYZ", ` + signSection + `}`, "6.12.3-x", "exclude each other"},
+		"half a number":                {`{regexp: '^6\.1', containerImage: "r/d:$KERNEL_XYZ", ` + signSection + `}`, "6.12.3-x", "ends inside a number"},
+		"one tag for all":              {`{regexp: '^6', containerImage: "r/d:1", ` + signSection + `}`, "6.12.3-x", "the same for every kernel"},
+		"no files":                     {`{regexp: '^6', containerImage: "r/d:$KERNEL_XYZ", sign: {unsignedImage: "r/u:1"}}`, "6.12.3-x", "every module is signed"},
+		"literal in path":              {`{regexp: '^.*$', containerImage: "r/d:$KERNEL_VERSION", sign: {unsignedImage: "r/u:1", filesToSign: ["/opt/lib/modules/5.10.0/a.ko"]}}`, "6.1.0-56-amd64", "another kernel"},
+		"build in the way":             {`{regexp: '^.*$', containerImage: "r/d:1", build: {}, ` + signSection + `}`, "6.1.0-56-amd64", "unsignedImage is ignored"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -173,7 +181,8 @@ func TestLoad(t *testing.T) {
 	assert.Equal(t, "pull", j.RepoSecret)
 
 	for name, text := range map[string]string{
-		"empty": "", "other kinds only": other, "not yaml": "a: [", "no module loader": "apiVersion: kmm.sigs.x-k8s.io/v1beta1\nkind: Module\nspec: {}\n",
+		"empty": "", "other kinds only": other, "not yaml": "a: [", "a list in a list": "kind: List\nitems: [{kind: List, items: [" + oneLine + "]}]\n",
+		"another group": strings.Replace(oneLine, "kmm.sigs", "evil.kmm.sigs", 1), "beginning like it": strings.Replace(oneLine, "x-k8s.io/", "x-k8s.io.evil/", 1),
 	} {
 		_, err := Load(strings.NewReader(text), "x")
 		assert.Equal(t, fault.Input, fault.ClassOf(err), name)

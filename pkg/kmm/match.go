@@ -1,20 +1,19 @@
 package kmm
 
 import (
-	"errors"
 	"fmt"
-	"regexp"
+	"strings"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
 )
 
-// match gives the first mapping for a release, as KMM does with the normalized
-// one: a literal must be equal, a regular expression may match anywhere in the
-// name. A literal with a '+' never equals KMM's normalized name: KMM passes it
-// over, and so does match, with a warning; where nothing else matches either,
-// that is an error.
+// match gives the first mapping for a release, as KMM does: a literal must be
+// equal, a regular expression may match anywhere in the name. Both are held to
+// the release as the node gives it, but for a '+' at its end (known). A literal
+// that keeps this '+' can never match: it is passed over with a warning; where
+// nothing else matches either, that is an error.
 func (m *Module) match(real string) (*Mapping, []string, error) {
-	release := Normalize(real)
+	release := known(real)
 	var dead []string
 	for i := range m.Container.Mappings {
 		mp := &m.Container.Mappings[i]
@@ -35,24 +34,9 @@ func (m *Module) match(real string) (*Mapping, []string, error) {
 	return nil, nil, nil
 }
 
-// compile refuses mappings that KMM's webhook would (internal/webhook/module.go).
-func (m *Module) compile() error {
-	for i := range m.Container.Mappings {
-		mp := &m.Container.Mappings[i]
-		if (mp.Literal.string == "") == (mp.Regexp.string == "") {
-			return m.refuse(mp.line, errors.New("a kernel mapping has exactly one of literal and regexp"))
-		}
-		if mp.Regexp.string == "" {
-			continue
-		}
-		re, err := regexp.Compile(mp.Regexp.string)
-		if err != nil {
-			return m.refuse(mp.Regexp.line, err)
-		}
-		mp.re = re
-	}
-	return nil
-}
+// known is the release as KMM knows it: one '+' at the end, which a kernel
+// built from a changed tree has, is left out (KMM: internal/controllers/module_reconciler.go).
+func known(release string) string { return strings.TrimSuffix(release, "+") }
 
 // loose warns of an expression that matched by accident: in the middle of the
 // release, or up to the middle of a number.
@@ -72,7 +56,7 @@ func loose(mp *Mapping, at []int, release string) []string {
 
 // merge puts a mapping's sign section over the container's as KMM does:
 // names replace, files are appended, and the mapping's own registry TLS is lost
-// (KMM: internal/sign/helper.go). The second result says what was lost.
+// (KMM: internal/module/kernelmapper.go). The second result says what was lost.
 func merge(container, mapping *Sign) (*Sign, []string) {
 	if container == nil || mapping == nil {
 		if container == nil {

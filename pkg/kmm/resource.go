@@ -1,16 +1,10 @@
 package kmm
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"regexp"
-	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/kmodseal/kmodseal/pkg/fault"
 )
 
 // Module is the part of a KMM Module, or of the moduleSpec of a
@@ -21,6 +15,7 @@ type Module struct {
 	Container       Container
 	RepoSecret      string // spec.imageRepoSecret: pulls the source and pushes the result
 	Line            int    // of the document in its file
+	notes           []string
 }
 
 // Container is spec.moduleLoader.container.
@@ -31,6 +26,14 @@ type Container struct {
 	Build    *struct{} `yaml:"build"`
 	Modprobe Modprobe  `yaml:"modprobe"`
 	Mappings []Mapping `yaml:"kernelMappings"`
+	inTree   `yaml:",inline"`
+}
+
+// inTree are the modules that KMM removes before it loads its own; they are
+// not of the image, so that no job depends on them.
+type inTree struct {
+	InTree    []string `yaml:"inTreeModulesToRemove"`
+	InTreeOne text     `yaml:"inTreeModuleToRemove"` // deprecated form
 }
 
 // Mapping is one entry of kernelMappings; the first that matches counts.
@@ -41,6 +44,7 @@ type Mapping struct {
 	TLS     *TLS      `yaml:"registryTLS"`
 	Sign    *Sign     `yaml:"sign"`
 	Build   *struct{} `yaml:"build"`
+	inTree  `yaml:",inline"`
 	line    int
 	re      *regexp.Regexp // of Regexp; nil for a literal
 }
@@ -72,7 +76,8 @@ type Modprobe struct {
 
 // rawArgs stands in for moduleName; which module it loads cannot be told.
 type rawArgs struct {
-	Load []string `yaml:"load"`
+	Load   []string `yaml:"load"`
+	Unload []string `yaml:"unload"`
 }
 
 type secret struct {
@@ -93,22 +98,19 @@ func (t *text) UnmarshalYAML(n *yaml.Node) error {
 // UnmarshalYAML refuses fields that a sign section does not have: a misspelt
 // filesToSign would otherwise sign something else than was meant.
 func (s *Sign) UnmarshalYAML(n *yaml.Node) error {
-	known := []string{"unsignedImage", "unsignedImageRegistryTLS", "keySecret", "certSecret", "filesToSign"}
-	for i := 0; n.Kind == yaml.MappingNode && i < len(n.Content); i += 2 {
-		if k := n.Content[i]; !slices.Contains(known, k.Value) {
-			return fmt.Errorf("line %d: a sign section has no field %q", k.Line, k.Value)
-		}
+	if bad := unknown(n, "unsignedImage", "unsignedImageRegistryTLS", "keySecret", "certSecret", "filesToSign"); len(bad) > 0 {
+		return fmt.Errorf("line %d: a sign section has no field %q", bad[0].Line, bad[0].Value)
 	}
-	type plain Sign
+	type bare Sign
 	s.line = n.Line
-	return n.Decode((*plain)(s))
+	return n.Decode((*bare)(s))
 }
 
 // UnmarshalYAML notes the line.
 func (m *Mapping) UnmarshalYAML(n *yaml.Node) error {
-	type plain Mapping
+	type bare Mapping
 	m.line = n.Line
-	return n.Decode((*plain)(m))
+	return n.Decode((*bare)(m))
 }
 
 // document is any Kubernetes object; Module and ManagedClusterModule are read further.
@@ -131,87 +133,4 @@ type moduleSpec struct {
 		Container Container `yaml:"container"`
 	} `yaml:"moduleLoader"`
 	RepoSecret secret `yaml:"imageRepoSecret"`
-}
-
-// Load reads every Module and ManagedClusterModule of a multi-document YAML
-// stream, also inside a List as kubectl prints it, and passes over other kinds.
-// No such document is a fault of class Input; name is for messages.
-func Load(r io.Reader, name string) ([]Module, error) {
-	found, err := LoadAny(r, name)
-	if err == nil && len(found) == 0 {
-		return nil, fault.New(fault.Input, "read %s: no Module or ManagedClusterModule in it", name).
-			Hint("name the file with the kmm.sigs.x-k8s.io/v1beta1 resource")
-	}
-	return found, err
-}
-
-// LoadAny is Load that is content with none.
-func LoadAny(r io.Reader, name string) ([]Module, error) {
-	d := yaml.NewDecoder(r)
-	var found []Module
-	for {
-		var n yaml.Node
-		err := d.Decode(&n)
-		if errors.Is(err, io.EOF) {
-			return found, nil
-		}
-		if err != nil {
-			return nil, fault.New(fault.Input, "read %s: %w", name, err)
-		}
-		ms, err := fromNode(&n)
-		if err != nil {
-			return nil, fault.New(fault.Input, "read %s: %w", name, err)
-		}
-		found = append(found, ms...)
-	}
-}
-
-func fromNode(n *yaml.Node) ([]Module, error) {
-	var kind struct {
-		APIVersion string      `yaml:"apiVersion"`
-		Kind       string      `yaml:"kind"`
-		Items      []yaml.Node `yaml:"items"`
-	}
-	if n.Decode(&kind) != nil {
-		return nil, nil //nolint:nilerr // not ours, whatever its shape
-	}
-	if strings.HasSuffix(kind.Kind, "List") {
-		var all []Module
-		for i := range kind.Items {
-			ms, err := fromNode(&kind.Items[i])
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, ms...)
-		}
-		return all, nil
-	}
-	if !strings.Contains(kind.APIVersion, "kmm.sigs.x-k8s.io/") || kind.Kind != "Module" && kind.Kind != managed {
-		return nil, nil
-	}
-	m, err := one(n, kind.Kind)
-	if err != nil {
-		return nil, err
-	}
-	return []Module{*m}, m.compile()
-}
-
-// managed is the kind of a hub's resource, which holds the spec of a Module.
-const managed = "ManagedClusterModule"
-
-func one(n *yaml.Node, kind string) (*Module, error) {
-	var d document
-	if err := n.Decode(&d); err != nil {
-		return nil, err
-	}
-	m := &Module{Name: d.Metadata.Name, Namespace: d.Metadata.Namespace, Line: n.Line}
-	spec := d.Spec.moduleSpec
-	if kind == managed {
-		spec, m.Namespace = d.Spec.ModuleSpec, d.Spec.SpokeNamespace
-	}
-	if spec.ModuleLoader == nil {
-		return nil, fmt.Errorf("line %d: %s %q has no moduleLoader, so nothing to sign", n.Line, kind, m.Name)
-	}
-	m.Container, m.RepoSecret = spec.ModuleLoader.Container, spec.RepoSecret.Name.string
-	return m, nil
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/kmodseal/kmodseal/pkg/kmm"
 )
 
-// load reads a file, or every YAML file directly in a folder, such as one that a
+// load reads a file, or every YAML or JSON file directly in a folder, such as one that a
 // ConfigMap is mounted to. No Module in all of them is a fault of class Input.
 func load(path string) ([]kmm.Module, error) {
 	info, err := os.Stat(path)
@@ -20,7 +20,7 @@ func load(path string) ([]kmm.Module, error) {
 		return loadFile(path, kmm.Load)
 	}
 	var all []kmm.Module
-	for _, pattern := range []string{"*.yaml", "*.yml"} {
+	for _, pattern := range []string{"*.yaml", "*.yml", "*.json"} {
 		files, err := filepath.Glob(filepath.Join(path, pattern))
 		if err != nil {
 			return nil, fault.New(fault.Input, "open module: %w", err)
@@ -34,7 +34,7 @@ func load(path string) ([]kmm.Module, error) {
 		}
 	}
 	if len(all) == 0 {
-		return nil, fault.New(fault.Input, "%s: no Module or ManagedClusterModule in its YAML files", path).
+		return nil, fault.New(fault.Input, "%s: no Module or ManagedClusterModule in its YAML and JSON files", path).
 			Hint("name the file or folder with the kmm.sigs.x-k8s.io/v1beta1 resource")
 	}
 	return all, nil
