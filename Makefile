@@ -64,6 +64,14 @@ e2e-driver: build $(TOOLS)/crane ## Real drivers from DKMS packages, through a r
 e2e-secureboot: ## Debian's kernels under Secure Boot in QEMU against verify-kmods (Debian, root)
 	go run ./e2e/secureboot/cmd/e2e-secureboot $(SECUREBOOT)
 
+.PHONY: e2e-secureboot-arm64
+e2e-secureboot-arm64: ## The same with Debian's arm64 kernel 6.1 (Debian, root)
+	go run ./e2e/secureboot/cmd/e2e-secureboot -arch arm64 -kernels 6.1 -scenarios mok,nomok $(SECUREBOOT)
+
+.PHONY: e2e-kernels
+e2e-kernels: ## The same with kernels built with other rules: KERNELS=a,b or all (Debian, root)
+	go run ./e2e/secureboot/cmd/e2e-secureboot -build $(or $(KERNELS),debian-zstd,debian-noima,upstream-camax) $(SECUREBOOT)
+
 .PHONY: e2e-tekton
 e2e-tekton: ## The Tasks on a real Kubernetes with a real Tekton (Debian, root)
 	e2e/tekton/run.sh

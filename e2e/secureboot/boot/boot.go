@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/kmodseal/kmodseal/e2e/secureboot/fetch"
@@ -101,22 +102,23 @@ const refused = "GRUB-REFUSED-THE-KERNEL"
 func (m Machine) esp(ctx context.Context) error {
 	img := m.file("esp.img")
 	// no_timer_check: on a busy host the kernel's test of the timer interrupt fails and it panics.
-	cfg := fmt.Sprintf("set timeout=0\nif linux /vmlinuz console=ttyS0 panic=-1 no_timer_check quiet loglevel=4 %s; then initrd /initrd.img; boot; fi\necho %s\nhalt\n", m.Cmdline, refused)
+	p := platformOf(m.Chain.Arch)
+	cfg := fmt.Sprintf("set timeout=0\nif linux /vmlinuz %s panic=-1 no_timer_check quiet loglevel=4 %s; then initrd /initrd.img; boot; fi\necho %s\nhalt\n", p.cmdline, m.Cmdline, refused)
 	if err := os.WriteFile(m.file("grub.cfg"), []byte(cfg), 0o644); err != nil {
 		return err
 	}
 	if err := os.WriteFile(img, nil, 0o644); err != nil {
 		return err
 	}
-	if err := os.Truncate(img, 64<<20); err != nil {
+	if err := os.Truncate(img, p.esp); err != nil {
 		return err
 	}
 	steps := [][]string{
 		{"mkfs.vfat", "-F", "32", img},
 		{"mmd", "-i", img, "::EFI", "::EFI/BOOT", "::EFI/debian"},
-		{"mcopy", "-i", img, m.Chain.Shim, "::EFI/BOOT/BOOTX64.EFI"},
-		{"mcopy", "-i", img, m.Chain.MokManager, "::EFI/BOOT/mmx64.efi"},
-		{"mcopy", "-i", img, m.Chain.Grub, "::EFI/BOOT/grubx64.efi"},
+		{"mcopy", "-i", img, m.Chain.Shim, "::EFI/BOOT/BOOT" + strings.ToUpper(p.efi) + ".EFI"},
+		{"mcopy", "-i", img, m.Chain.MokManager, "::EFI/BOOT/mm" + p.efi + ".efi"},
+		{"mcopy", "-i", img, m.Chain.Grub, "::EFI/BOOT/grub" + p.efi + ".efi"},
 		{"mcopy", "-i", img, m.file("grub.cfg"), "::EFI/debian/grub.cfg"},
 		{"mcopy", "-i", img, m.Kernel, "::vmlinuz"},
 		{"mcopy", "-i", img, m.file("initrd.img"), "::initrd.img"},

@@ -12,23 +12,23 @@ import (
 func (m Machine) qemu(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.Limit)
 	defer cancel()
-	args := []string{
-		"-machine", "q35,smm=on,accel=" + m.Accel, "-cpu", "max", "-smp", "1", "-m", "512",
-		"-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1",
-		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + m.Chain.Code,
-		"-drive", "if=pflash,format=raw,unit=1,file=" + m.file("vars.fd"),
-		"-drive", "if=none,id=esp,format=raw,readonly=on,file=" + m.file("esp.img"),
+	p := platformOf(m.Chain.Arch)
+	args := append(p.machine(m.Accel),
+		"-smp", "1",
+		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+m.Chain.Code,
+		"-drive", "if=pflash,format=raw,unit=1,file="+m.file("vars.fd"),
+		"-drive", "if=none,id=esp,format=raw,readonly=on,file="+m.file("esp.img"),
 		"-device", "virtio-blk-pci,drive=esp,bootindex=0",
 		"-nodefaults", "-display", "none", "-nic", "none",
-	}
+	)
 	socket := m.file("console.sock")
 	if m.Console == nil {
 		args = append(args, "-no-reboot", "-serial", "file:"+m.file("console.log"))
 	} else {
 		args = append(args, "-chardev", "socket,id=con,server=on,wait=on,path="+socket, "-serial", "chardev:con")
 	}
-	args = append(args, "-serial", "file:"+m.file("result.log"))
-	cmd := exec.CommandContext(ctx, "nice", append([]string{"qemu-system-x86_64"}, args...)...)
+	args = append(args, p.answers(m.file("result.log"))...)
+	cmd := exec.CommandContext(ctx, "nice", append([]string{p.qemu}, args...)...)
 	errs, err := os.Create(m.file("qemu.log"))
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ func (c Case) File() string { return c.Module + wire.ModuleName + c.Name + c.Ext
 type Input struct {
 	Probes  map[string][]byte // by name, see probe
 	Foreign []byte            // sbprobe for another kernel
-	Distro  map[string][]byte // the distribution's own modules, signed by it; may be empty
+	Distro  map[string][]byte // the distribution's modules, signed by it: intree, or none
 }
 
 // Set is all cases of one kernel.

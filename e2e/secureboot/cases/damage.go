@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/kmodseal/kmodseal/pkg/kmod"
+
 	"github.com/kmodseal/kmodseal/e2e/secureboot/wire"
 )
 
@@ -122,12 +124,16 @@ func (m *maker) stacked() {
 
 // distro: the distribution's own modules, which its build key signed.
 func (m *maker) distro() {
-	d, ok := m.in.Distro["dummy"]
+	d, ok := m.in.Distro["intree"]
 	if !ok {
 		return
 	}
+	facts, err := kmod.Parse(d)
+	if err != nil {
+		panic("cases: the distribution's module: " + err.Error())
+	}
 	put := func(name string, b []byte) {
-		m.put(Case{Name: name, Method: wire.Finit, Module: "dummy", Ext: ".ko", Bytes: b})
+		m.put(Case{Name: name, Method: wire.Finit, Module: facts.Name, Ext: ".ko", Bytes: b})
 	}
 	put("distro-signed", d)
 	put("distro-tampered", changed(d, func(b []byte) { b[bytes.Index(b, []byte("license=GPL"))] ^= 0x20 }))

@@ -23,6 +23,7 @@ func (m *maker) kernels() {
 	edited("vermagic-gone", func(b []byte) { b[bytes.Index(b, []byte("vermagic="))] = 'X' })
 	edited("license-proprietary", func(b []byte) { copy(b[bytes.Index(b, []byte("license=GPL"))+8:], "NO!") })
 	edited("machine-arm64", func(b []byte) { b[18], b[19] = 183, 0 })
+	edited("machine-amd64", func(b []byte) { b[18], b[19] = 62, 0 })
 	edited("machine-none", func(b []byte) { b[18], b[19] = 0, 0 })
 	edited("type-executable", func(b []byte) { b[16] = 2 })
 	edited("elf-magic", func(b []byte) { b[1] = 'X' })

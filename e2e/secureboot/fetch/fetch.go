@@ -11,35 +11,47 @@ import (
 	"path/filepath"
 )
 
+// The architectures of the guests, as GOARCH has them.
+const (
+	AMD64 = "amd64"
+	ARM64 = "arm64"
+)
+
 // Cache is the folder that everything is unpacked below.
 type Cache struct{ Dir string }
 
 // Boot is the chain before the kernel.
 type Boot struct {
+	Arch                   string            // GOARCH of the machine
+	Userland               string            // folder that programs for the guest come from; empty: this machine's own
 	Shim, MokManager, Grub string            // signed EFI programs
 	Code, Vars             string            // firmware with Secure Boot, variable store with Microsoft's keys
 	Packages               map[string]string // name to version
 }
 
 // Tools are the programs the test runs, with the Debian package that has each.
-func tools() map[string]string {
-	return map[string]string{
+func tools(arch string) map[string]string {
+	t := map[string]string{
 		"qemu-system-x86_64": "qemu-system-x86", "mkfs.vfat": "dosfstools", "mcopy": "mtools", "openssl": "openssl",
 		"make": "make", "gcc": "gcc", "strip": "binutils", "kmod": "kmod", "mokutil": "mokutil", "xz": "xz-utils",
 	}
+	if arch == ARM64 {
+		t["qemu-system-aarch64"], t[crossPrefix+"gcc"] = "qemu-system-arm", "gcc-aarch64-linux-gnu"
+	}
+	return t
 }
 
-// Tools installs what is missing; that needs root, nothing else does.
-func Tools(ctx context.Context) error {
-	missing := []string{}
-	for program, pkg := range tools() {
-		if _, err := exec.LookPath(program); err != nil {
-			missing = append(missing, pkg)
-		}
-	}
+// Tools installs what is missing for guests of an architecture; that needs
+// root, nothing else does.
+func Tools(ctx context.Context, arch string) error {
+	missing := missingOf(tools(arch))
 	if _, err := os.Stat(firmware + "OVMF_CODE_4M.secboot.fd"); err != nil {
 		missing = append(missing, "ovmf")
 	}
+	return install(ctx, missing)
+}
+
+func install(ctx context.Context, missing []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
@@ -52,8 +64,22 @@ func Tools(ctx context.Context) error {
 
 const firmware = "/usr/share/OVMF/"
 
+// missingOf are the packages of the programs that are not there.
+func missingOf(programs map[string]string) []string {
+	missing := []string{}
+	for program, pkg := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			missing = append(missing, pkg)
+		}
+	}
+	return missing
+}
+
 // Boot unpacks shim, MokManager and GRUB as Debian signed them.
-func (c Cache) Boot(ctx context.Context) (*Boot, error) {
+func (c Cache) Boot(ctx context.Context, arch string) (*Boot, error) {
+	if arch == ARM64 {
+		return c.bootARM64(ctx)
+	}
 	debs, root, err := c.folders("debs", "root")
 	if err != nil {
 		return nil, err
@@ -63,6 +89,7 @@ func (c Cache) Boot(ctx context.Context) (*Boot, error) {
 		return nil, err
 	}
 	return &Boot{
+		Arch:       AMD64,
 		Shim:       filepath.Join(root, "usr/lib/shim/shimx64.efi.signed"),
 		MokManager: filepath.Join(root, "usr/lib/shim/mmx64.efi.signed"),
 		Grub:       filepath.Join(root, "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"),

@@ -3,6 +3,7 @@ package fetch
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -20,37 +21,55 @@ type Kernel struct {
 	Symvers  string            // Module.symvers
 	Packages map[string]string // name to version
 	Runner   []string          // what runs the package's own programs; empty: nothing is needed
+	Arch     string            // GOARCH
+	Make     []string          // further arguments of make
+	Strip    string            // the program
 }
 
 // Kernel unpacks the newest Debian kernel of a series: 6.1 and 6.12 from the
 // running Debian's own sources, 7.x from a newer Debian's backports.
-func (c Cache) Kernel(ctx context.Context, series string) (*Kernel, error) {
-	if strings.HasPrefix(series, "7.") {
+func (c Cache) Kernel(ctx context.Context, arch, series string) (*Kernel, error) {
+	switch {
+	case arch == ARM64:
+		return c.kernelARM64(ctx, series)
+	case strings.HasPrefix(series, "7."):
 		return c.newer(ctx, series)
 	}
-	meta := "linux-image-amd64"
+	return c.kernel(ctx, AMD64, series, apt{}, "debs", "root")
+}
+
+// kernel unpacks a kernel of this Debian for arch. Its build tools are programs
+// of this machine in any case.
+func (c Cache) kernel(ctx context.Context, arch, series string, a apt, debsDir, rootDir string) (*Kernel, error) {
+	meta := "linux-image-" + arch
 	if series != "6.1" {
-		meta = "linux-image-" + series + "-amd64"
+		meta = "linux-image-" + series + "-" + arch
 	}
-	image, err := c.pinned(ctx, apt{}, "debs", "linux-image-", series, meta)
+	image, err := c.pinned(ctx, a, debsDir, "linux-image-", series, arch, meta)
 	if err != nil {
 		return nil, err
 	}
 	release := strings.TrimPrefix(image, "linux-image-")
-	abi := strings.TrimSuffix(release, "-amd64")
+	abi := strings.TrimSuffix(release, "-"+arch)
 	kbuild := "linux-kbuild-" + abi
 	if series == "6.1" {
 		kbuild = "linux-kbuild-6.1"
 	}
-	debs, root, err := c.folders("debs", "root")
+	debs, root, err := c.folders(debsDir, rootDir)
 	if err != nil {
 		return nil, err
 	}
-	v, err := apt{}.download(ctx, debs, root, image, "linux-headers-"+release, "linux-headers-"+abi+"-common", kbuild)
+	v, err := a.download(ctx, debs, root, image, "linux-headers-"+release, "linux-headers-"+abi+"-common")
 	if err != nil {
 		return nil, err
 	}
+	tools, err := apt{}.download(ctx, filepath.Join(c.Dir, "debs"), root, kbuild)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(v, tools)
 	k := kernelAt(root, series, release, v)
+	k.Arch = arch
 	k.Vmlinuz = filepath.Join(root, "boot/vmlinuz-"+release)
 	k.Modules = filepath.Join(root, "lib/modules", release)
 	k.Config = filepath.Join(root, "boot/config-"+release)
@@ -58,8 +77,8 @@ func (c Cache) Kernel(ctx context.Context, series string) (*Kernel, error) {
 }
 
 // pinned is the image package already in the cache, else the one that meta stands for now.
-func (c Cache) pinned(ctx context.Context, a apt, debs, prefix, series, meta string) (string, error) {
-	found, _ := filepath.Glob(filepath.Join(c.Dir, debs, prefix+series+".*-amd64_*.deb"))
+func (c Cache) pinned(ctx context.Context, a apt, debs, prefix, series, arch, meta string) (string, error) {
+	found, _ := filepath.Glob(filepath.Join(c.Dir, debs, prefix+series+".*-"+arch+"_*.deb"))
 	if len(found) > 0 {
 		name, _, _ := strings.Cut(filepath.Base(found[len(found)-1]), "_")
 		return name, nil
@@ -71,6 +90,7 @@ func kernelAt(root, series, release string, versions map[string]string) *Kernel 
 	headers := filepath.Join(root, "usr/src/linux-headers-"+release)
 	return &Kernel{
 		Series: series, Release: release, Packages: versions,
+		Arch: AMD64, Strip: "strip",
 		Headers: headers, Symvers: filepath.Join(headers, "Module.symvers"),
 	}
 }

@@ -18,7 +18,7 @@ func (c Cache) newer(ctx context.Context, series string) (*Kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.state(ctx, "trixie", "trixie-backports")
+	a, err := c.newerState(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +80,14 @@ func find(file *string, root, word, release string) error {
 	return fmt.Errorf("no %s for %s below %s", word, release, root)
 }
 
-// state makes a private apt state for suites that the system does not have.
-func (c Cache) state(ctx context.Context, suites ...string) (apt, error) {
-	dir := filepath.Join(c.Dir, "apt-newer")
+// newerState is the apt state for the next Debian.
+func (c Cache) newerState(ctx context.Context) (apt, error) {
+	return c.state(ctx, "apt-newer", AMD64, mirror()+" trixie", mirror()+" trixie-backports")
+}
+
+// state makes a private apt state for suites or an architecture that the system does not have.
+func (c Cache) state(ctx context.Context, name, arch string, suites ...string) (apt, error) {
+	dir := filepath.Join(c.Dir, name)
 	for _, d := range []string{"lists/partial", "cache/archives/partial"} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
 			return apt{}, err
@@ -90,13 +95,13 @@ func (c Cache) state(ctx context.Context, suites ...string) (apt, error) {
 	}
 	list := ""
 	for _, s := range suites {
-		list += "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] " + mirror() + " " + s + " main\n"
+		list += "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] " + s + " main\n"
 	}
 	if err := errors.Join(os.WriteFile(filepath.Join(dir, "list"), []byte(list), 0o644), os.WriteFile(filepath.Join(dir, "status"), nil, 0o644)); err != nil {
 		return apt{}, err
 	}
 	a := apt{opts: []string{
-		"-o", "APT::Architecture=amd64", "-o", "APT::Architectures=amd64",
+		"-o", "APT::Architecture=" + arch, "-o", "APT::Architectures=" + arch,
 		"-o", "Dir::Etc::sourcelist=" + dir + "/list", "-o", "Dir::Etc::sourceparts=/dev/null",
 		"-o", "Dir::State::lists=" + dir + "/lists", "-o", "Dir::State::status=" + dir + "/status",
 		"-o", "Dir::Cache=" + dir + "/cache", "-o", "Acquire::Languages=none",

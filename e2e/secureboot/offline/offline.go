@@ -4,10 +4,20 @@
 package offline
 
 import (
+	"strings"
+
 	"github.com/kmodseal/kmodseal/e2e/secureboot/cases"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/truth"
 	"github.com/kmodseal/kmodseal/pkg/kmodtest"
 )
+
+// Machine is the kernel's architecture as GOARCH has it, which vermagic ends with but on x86.
+func Machine(f truth.Facts) string {
+	if strings.HasSuffix(strings.TrimSpace(f.Vermagic), "aarch64") {
+		return "arm64"
+	}
+	return "amd64"
+}
 
 // Input are stand-ins for the probes, with the vermagic and the symbol
 // versions that a table names.
@@ -22,7 +32,7 @@ func Input(f truth.Facts) cases.Input {
 		return out
 	}
 	build := func(s kmodtest.Spec) []byte {
-		s.Vermagic, s.Pad = f.Vermagic, 2000
+		s.Vermagic, s.Machine, s.Pad = f.Vermagic, Machine(f), 2000
 		s.Info = append(s.Info, "description=Secure Boot load probe")
 		return kmodtest.Build(s)
 	}
@@ -47,6 +57,6 @@ func Input(f truth.Facts) cases.Input {
 			"sbweak":    build(kmodtest.Spec{Name: "sbweak", Undefined: append(kernel(), kmodtest.Symbol{Name: "sb_perhaps", Weak: true})}),
 			"sbrefuse":  build(kmodtest.Spec{Name: "sbrefuse", Undefined: kernel()}),
 		},
-		Foreign: kmodtest.Build(kmodtest.Spec{Name: "sbprobe", Release: "5.10.0-other", Pad: 2000}),
+		Foreign: kmodtest.Build(kmodtest.Spec{Name: "sbprobe", Machine: Machine(f), Release: "5.10.0-other", Pad: 2000}),
 	}
 }

@@ -54,7 +54,7 @@ func checkTable(t *testing.T, file string, trust *cases.Trust, open truth.Open) 
 	for name, crc := range table.Facts.CRCs {
 		symbols.Symbols[name] = verdict.Export{CRC: crc, Module: "vmlinux"}
 	}
-	kernel := &verdict.Kernel{Release: table.Kernel, Vermagic: table.Facts.Vermagic, Machine: "amd64", Config: kconfig, Symvers: symbols}
+	kernel := &verdict.Kernel{Release: table.Kernel, Vermagic: table.Facts.Vermagic, Machine: Machine(table.Facts), Config: kconfig, Symvers: symbols}
 	set := cases.Make(Input(table.Facts), trust)
 	predictors := map[string]*predict.Predictor{}
 	ratchet := truth.Ratchet{Listed: open}

@@ -20,6 +20,8 @@ import (
 type Machine struct {
 	Kernel     *verdict.Kernel
 	MOK        [][]byte // DER certificates enrolled
+	DB         [][]byte // DER certificates in the firmware's db
+	Untrusted  bool     // the MOK list is not to be trusted
 	Builtin    [][]byte // DER certificates in the kernel
 	Revoked    [][]byte // DER certificates in MokListX
 	BlockHash  [][32]byte
@@ -70,6 +72,12 @@ func (m Machine) config() verdict.Config {
 	}
 	for _, d := range m.MOK {
 		c.Anchors = append(c.Anchors, verdict.Anchor{DER: d, Where: verdict.MOK, From: "MokListRT"})
+	}
+	for _, d := range m.DB {
+		c.Anchors = append(c.Anchors, verdict.Anchor{DER: d, Where: verdict.DB, From: "db"})
+	}
+	if m.Untrusted {
+		c.MokListTrusted = verdict.Off
 	}
 	for _, d := range m.Builtin {
 		c.Anchors = append(c.Anchors, verdict.Anchor{DER: d, Where: verdict.Builtin, From: "vmlinuz"})
@@ -138,10 +146,10 @@ func (p Prediction) Log() []string {
 	return wire.Answer{Lines: lines}.Verdict()
 }
 
-// Facts reads what is known of an unpacked kernel: its config, its symbols and
-// one of its own modules.
-func Facts(release, config, symvers string, own []byte) (*verdict.Kernel, error) {
-	k := &verdict.Kernel{Release: release, Machine: "amd64", From: config}
+// Facts reads what is known of an unpacked kernel for arch (GOARCH): its
+// config, its symbols and one of its own modules.
+func Facts(release, arch, config, symvers string, own []byte) (*verdict.Kernel, error) {
+	k := &verdict.Kernel{Release: release, Machine: arch, From: config}
 	m, err := kmod.Parse(own)
 	if err != nil {
 		return nil, err

@@ -5,7 +5,9 @@ package probe
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -42,15 +44,27 @@ func Build(ctx context.Context, k *fetch.Kernel, dir string) (Set, error) {
 	return read(out)
 }
 
+// Digest changes with the probes' sources.
+func Digest() string {
+	h := sha256.New()
+	names, _ := fs.Glob(sources, "src/*")
+	for _, name := range names {
+		b, _ := sources.ReadFile(name)
+		fmt.Fprintf(h, "%s %d\n", name, len(b))
+		h.Write(b)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
 // Make runs kbuild for the sources in dir and strips the modules' debug sections.
 func Make(ctx context.Context, k *fetch.Kernel, dir string, flags ...string) error {
-	args := append([]string{"-s", "-C", k.Headers, "M=" + dir, "KBUILD_MODPOST_WARN=1", "modules"}, flags...)
+	args := append([]string{"-s", "-C", k.Headers, "M=" + dir, "KBUILD_MODPOST_WARN=1", "modules"}, append(k.Make, flags...)...)
 	if out, err := exec.CommandContext(ctx, "make", args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("build modules for %s: %w: %s", k.Release, err, bytes.TrimSpace(out))
 	}
 	modules, _ := filepath.Glob(filepath.Join(dir, "*.ko"))
 	for _, m := range modules {
-		if out, err := exec.CommandContext(ctx, "strip", "--strip-debug", m).CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(ctx, k.Strip, "--strip-debug", m).CombinedOutput(); err != nil {
 			return fmt.Errorf("strip %s: %w: %s", m, err, bytes.TrimSpace(out))
 		}
 	}

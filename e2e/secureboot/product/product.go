@@ -56,12 +56,12 @@ func Files(ctx context.Context, dir string, c *pki.Cert, in Modules, o sign.Opti
 	return read(dir, in)
 }
 
-// Image puts modules into an image, has it sealed, and takes them out of the sealed one.
-func Image(ctx context.Context, dir string, c *pki.Cert, in Modules, mode string) (Modules, error) {
+// Image puts modules into an image for arch, has it sealed, and takes them out of the sealed one.
+func Image(ctx context.Context, dir, arch string, c *pki.Cert, in Modules, mode string) (Modules, error) {
 	if err := os.RemoveAll(dir); err != nil {
 		return nil, err
 	}
-	if err := layoutOf(filepath.Join(dir, "in"), in); err != nil {
+	if err := layoutOf(filepath.Join(dir, "in"), arch, in); err != nil {
 		return nil, err
 	}
 	p, err := pair(c)
@@ -111,7 +111,7 @@ func takeOut(ctx context.Context, name, kmods string) (*manifest.Manifest, error
 }
 
 // layoutOf writes an OCI layout whose one image has the modules in one layer.
-func layoutOf(dir string, in Modules) error {
+func layoutOf(dir, arch string, in Modules) error {
 	var tape bytes.Buffer
 	w := tar.NewWriter(&tape)
 	for _, name := range slices.Sorted(maps.Keys(in)) {
@@ -134,7 +134,7 @@ func layoutOf(dir string, in Modules) error {
 	if err != nil {
 		return err
 	}
-	if img, err = mutate.ConfigFile(img, platform(img)); err != nil {
+	if img, err = mutate.ConfigFile(img, platform(img, arch)); err != nil {
 		return err
 	}
 	l, err := layout.Write(dir, empty.Index)
@@ -144,13 +144,13 @@ func layoutOf(dir string, in Modules) error {
 	return l.AppendImage(img)
 }
 
-func platform(img v1.Image) *v1.ConfigFile {
+func platform(img v1.Image, arch string) *v1.ConfigFile {
 	c, err := img.ConfigFile()
 	if err != nil {
 		return &v1.ConfigFile{}
 	}
 	c = c.DeepCopy()
-	c.OS, c.Architecture = "linux", "amd64"
+	c.OS, c.Architecture = "linux", arch
 	return c
 }
 

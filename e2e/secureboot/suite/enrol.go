@@ -64,7 +64,7 @@ func (o Options) enrol(ctx context.Context, chain *fetch.Boot, t *Target) error 
 
 // enrolFiles is an initrd that goes one step further at each boot.
 func (o Options) enrolFiles(ctx context.Context, t *Target, dir string, commands map[string]string) (boot.Files, error) {
-	init, err := guestInit(ctx, o.Cache)
+	init, err := guestInit(ctx, o.Arch, o.Cache)
 	if err != nil {
 		return nil, err
 	}

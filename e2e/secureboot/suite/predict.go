@@ -19,7 +19,7 @@ import (
 
 // predictor is the judge for one boot.
 func predictor(t *Target, s Scenario) (*predict.Predictor, error) {
-	k, err := predict.Facts(t.Kernel.Release, t.Kernel.Config, t.Kernel.Symvers, t.Probes["sbprobe"])
+	k, err := predict.Facts(t.Kernel.Release, t.Kernel.Arch, t.Kernel.Config, t.Kernel.Symvers, t.Probes["sbprobe"])
 	if err != nil {
 		return nil, err
 	}

@@ -24,22 +24,24 @@ type Target struct {
 	Builtin [][]byte // certificates in the kernel
 	Probes  probe.Set
 	Cases   *cases.Set
-	Distro  map[string][]byte // unpacked modules of the distribution by name
+	Distro  map[string][]byte // unpacked modules of the distribution by name; intree: one to make cases of
+	// KernelSigner is the certificate of a kernel that Debian did not sign; it goes into db.
+	KernelSigner []byte
 }
 
 // prepare unpacks the kernels, builds the probes and makes the cases.
 func (o Options) prepare(ctx context.Context) (*fetch.Boot, []*Target, error) {
-	if err := fetch.Tools(ctx); err != nil {
+	if err := fetch.Tools(ctx, o.Arch); err != nil {
 		return nil, nil, err
 	}
 	cache := fetch.Cache{Dir: o.Cache}
-	chain, err := cache.Boot(ctx)
+	chain, err := cache.Boot(ctx, o.Arch)
 	if err != nil {
 		return nil, nil, err
 	}
 	var targets []*Target
 	for _, series := range o.Kernels {
-		t, err := target(ctx, cache, series)
+		t, err := target(ctx, cache, o.Arch, series)
 		if err != nil {
 			return nil, nil, fmt.Errorf("kernel %s: %w", series, err)
 		}
@@ -47,7 +49,7 @@ func (o Options) prepare(ctx context.Context) (*fetch.Boot, []*Target, error) {
 	}
 	trust := cases.NewTrust()
 	for _, t := range targets {
-		other, err := foreignTo(ctx, cache, t, targets)
+		other, err := o.foreignTo(ctx, cache, t, targets)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -76,14 +78,14 @@ func (o Options) addOwn(ctx context.Context, t *Target, trust *cases.Trust) erro
 
 // foreignTo is the kernel whose modules are foreign to t: always the same one,
 // whichever kernels are booted together.
-func foreignTo(ctx context.Context, cache fetch.Cache, t *Target, targets []*Target) (*Target, error) {
+func (o Options) foreignTo(ctx context.Context, cache fetch.Cache, t *Target, targets []*Target) (*Target, error) {
 	series := otherThan(t.Kernel.Series)
 	for _, other := range targets {
 		if other.Kernel.Series == series {
 			return other, nil
 		}
 	}
-	return target(ctx, cache, series)
+	return target(ctx, cache, o.Arch, series)
 }
 
 func otherThan(series string) string {
@@ -93,8 +95,8 @@ func otherThan(series string) string {
 	return "6.1"
 }
 
-func target(ctx context.Context, cache fetch.Cache, series string) (*Target, error) {
-	k, err := cache.Kernel(ctx, series)
+func target(ctx context.Context, cache fetch.Cache, arch, series string) (*Target, error) {
+	k, err := cache.Kernel(ctx, arch, series)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +107,8 @@ func target(ctx context.Context, cache fetch.Cache, series string) (*Target, err
 	if t.Builtin, err = k.Builtin(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"efivarfs", "dummy"} {
-		if t.Distro[name], err = t.module(name); err != nil {
+	for use, name := range map[string]string{"efivarfs": "efivarfs", "intree": "dummy"} {
+		if t.Distro[use], err = t.module(name); err != nil {
 			return nil, err
 		}
 	}
@@ -140,11 +142,11 @@ func (t *Target) module(name string) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// guestInit compiles the guest's init.
-func guestInit(ctx context.Context, dir string) ([]byte, error) {
-	file := filepath.Join(dir, "guestinit")
+// guestInit compiles the guest's init for arch.
+func guestInit(ctx context.Context, arch, dir string) ([]byte, error) {
+	file := filepath.Join(dir, "guestinit-"+arch)
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", file, "github.com/kmodseal/kmodseal/e2e/secureboot/cmd/guestinit")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build guestinit: %w: %s", err, bytes.TrimSpace(out))
 	}

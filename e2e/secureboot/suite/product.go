@@ -54,7 +54,7 @@ func (o Options) productCases(ctx context.Context, t *Target, trust *cases.Trust
 		out = append(out, loads("sign-kmods-"+v.name, signed)...)
 	}
 	for _, mode := range []string{repack.Append, repack.Rewrite} {
-		sealed, err := product.Image(ctx, filepath.Join(dir, mode), trust.Cert("good"), in, mode)
+		sealed, err := product.Image(ctx, filepath.Join(dir, mode), t.Kernel.Arch, trust.Cert("good"), in, mode)
 		if err != nil {
 			return nil, fmt.Errorf("seal an image, %s: %w", mode, err)
 		}
@@ -104,7 +104,7 @@ func (o Options) driverCases(ctx context.Context, t *Target, trust *cases.Trust)
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := product.Image(ctx, filepath.Join(dir, "sealed"), trust.Cert("good"), product.Modules{"v4l2loopback.ko": b}, repack.Append)
+	sealed, err := product.Image(ctx, filepath.Join(dir, "sealed"), t.Kernel.Arch, trust.Cert("good"), product.Modules{"v4l2loopback.ko": b}, repack.Append)
 	if err != nil {
 		return nil, err
 	}

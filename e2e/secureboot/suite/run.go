@@ -24,6 +24,7 @@ import (
 // Options of Run.
 type Options struct {
 	Cache     string   // folder for packages, builds and logs
+	Arch      string   // amd64 or arm64
 	Kernels   []string // series: 6.1, 6.12, 7.3
 	Scenarios []Scenario
 	Accel     string // tcg or kvm
@@ -54,7 +55,7 @@ func (b *Boot) names() []string { return slices.Sorted(maps.Keys(b.Predicted)) }
 
 // bootAll boots every kernel in every scenario.
 func (o Options) bootAll(ctx context.Context, chain *fetch.Boot, boots []*Boot) error {
-	init, err := guestInit(ctx, o.Cache)
+	init, err := guestInit(ctx, o.Arch, o.Cache)
 	if err != nil {
 		return err
 	}
@@ -88,11 +89,11 @@ func (o Options) plan(targets []*Target) []*Boot {
 
 func (o Options) boot(ctx context.Context, chain *fetch.Boot, init []byte, b *Boot) error {
 	files := boot.Files{"/init": init}
-	if err := files.AddProgram("/bin/insmod", "kmod"); err != nil {
+	if err := files.AddInsmod(chain); err != nil {
 		return err
 	}
 	m := boot.Machine{
-		Chain: chain, Kernel: b.Target.Kernel.Vmlinuz, Vars: b.Scenario.vars(b.Target.Cases), Cmdline: b.Scenario.Cmdline,
+		Chain: chain, Kernel: b.Target.Kernel.Vmlinuz, Vars: b.Scenario.vars(b.Target), Cmdline: b.Scenario.Cmdline,
 		Initrd: files, Dir: filepath.Join(o.Cache, "run", b.name()),
 		Accel: o.Accel, Limit: 10 * time.Minute,
 	}

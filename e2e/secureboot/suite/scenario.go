@@ -16,7 +16,8 @@ import (
 type Scenario struct {
 	Name       string
 	SecureBoot bool
-	Enrolled   string // mok, ca or none
+	Enrolled   string // mok, ca, db or none
+	Untrusted  bool   // what mokutil --untrust-mok leaves
 	Cmdline    string
 	Fuzz       bool
 }
@@ -33,6 +34,14 @@ func Scenarios() []Scenario {
 	}
 }
 
+// further scenarios are run by name only: where other kernels decide otherwise.
+func further() []Scenario {
+	return []Scenario{
+		{Name: "db", SecureBoot: true, Enrolled: "db"},
+		{Name: "untrusted", SecureBoot: true, Enrolled: "mok", Untrusted: true},
+	}
+}
+
 // enrolled are the certificates in the machine's MOK list.
 func (s Scenario) enrolled(t *cases.Trust) [][]byte {
 	switch s.Enrolled {
@@ -44,9 +53,25 @@ func (s Scenario) enrolled(t *cases.Trust) [][]byte {
 	return nil
 }
 
+// inDB are the certificates that the machine's owner put into db.
+func (s Scenario) inDB(t *cases.Trust) [][]byte {
+	if s.Enrolled == "db" {
+		return t.MOK()
+	}
+	return nil
+}
+
 // vars puts the scenario into the firmware's variables.
-func (s Scenario) vars(set *cases.Set) func(*varstore.Store) {
+func (s Scenario) vars(t *Target) func(*varstore.Store) {
+	set := t.Cases
 	return func(v *varstore.Store) {
+		if t.KernelSigner != nil {
+			v.EnrolDB(t.KernelSigner)
+		}
+		v.EnrolDB(s.inDB(set.Trust)...)
+		if s.Untrusted {
+			v.UntrustMOK()
+		}
 		if certs := s.enrolled(set.Trust); len(certs) > 0 {
 			v.EnrolMOK(certs...)
 		}
@@ -65,7 +90,7 @@ func (s Scenario) vars(set *cases.Set) func(*varstore.Store) {
 // Machine is what is known beforehand of a machine in this state.
 func (s Scenario) Machine(k *verdict.Kernel, builtin [][]byte, set *cases.Set) predict.Machine {
 	m := predict.Machine{
-		Kernel: k, MOK: s.enrolled(set.Trust), Builtin: builtin, SecureBoot: s.SecureBoot,
+		Kernel: k, MOK: s.enrolled(set.Trust), DB: s.inDB(set.Trust), Untrusted: s.Untrusted, Builtin: builtin, SecureBoot: s.SecureBoot,
 		SigEnforce: strings.Contains(s.Cmdline, "sig_enforce"), Lockdown: strings.Contains(s.Cmdline, "lockdown"),
 	}
 	if s.Enrolled == "mok" {
@@ -74,12 +99,12 @@ func (s Scenario) Machine(k *verdict.Kernel, builtin [][]byte, set *cases.Set) p
 	return m
 }
 
-// Named picks scenarios by name; none means all.
+// Named picks scenarios by name; none means those of the full test.
 func Named(names []string) ([]Scenario, error) {
-	all := Scenarios()
 	if len(names) == 0 {
-		return all, nil
+		return Scenarios(), nil
 	}
+	all := append(Scenarios(), further()...)
 	var out []Scenario
 	for _, n := range names {
 		found := false

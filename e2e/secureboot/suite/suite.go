@@ -30,11 +30,12 @@ func Run(ctx context.Context, o Options) error {
 	if err := o.predictAll(boots); err != nil {
 		return err
 	}
-	if o.Replay {
-		if err := o.replay(boots); err != nil {
+	if !o.Replay {
+		if err := o.refusals(ctx, chain, targets[0]); err != nil {
 			return err
 		}
-	} else if err := errors.Join(o.refusals(ctx, chain, targets[0]), o.bootAll(ctx, chain, boots)); err != nil {
+	}
+	if err := o.answer(ctx, chain, boots); err != nil {
 		return err
 	}
 	for _, t := range targets {
@@ -98,6 +99,14 @@ func (o Options) judge(boots []*Boot) error {
 	return score.Ratchet.Err()
 }
 
+// answer boots, or takes what the last run's boots said.
+func (o Options) answer(ctx context.Context, chain *fetch.Boot, boots []*Boot) error {
+	if o.Replay {
+		return o.replay(boots)
+	}
+	return o.bootAll(ctx, chain, boots)
+}
+
 // replay takes the answers of the last run instead of booting.
 func (o Options) replay(boots []*Boot) error {
 	for _, b := range boots {
@@ -114,6 +123,14 @@ func (o Options) replay(boots []*Boot) error {
 	return nil
 }
 
+// table is the kernel's name among the truth tables.
+func (t *Target) table() string {
+	if t.Kernel.Arch == fetch.AMD64 {
+		return t.Kernel.Series
+	}
+	return t.Kernel.Arch + "-" + t.Kernel.Series
+}
+
 // save writes a kernel's truth table.
 func (o Options) save(t *Target, a *truth.Table) error {
 	if o.Truth == "" {
@@ -127,12 +144,12 @@ func (o Options) save(t *Target, a *truth.Table) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(o.Truth, "config-"+t.Kernel.Series), []byte(truth.Config(string(config))), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(o.Truth, "config-"+t.table()), []byte(truth.Config(string(config))), 0o644); err != nil {
 		return err
 	}
 	var b bytes.Buffer
 	if err := a.Write(&b); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(o.Truth, "truth-"+t.Kernel.Series+".tsv"), b.Bytes(), 0o644)
+	return os.WriteFile(filepath.Join(o.Truth, "truth-"+t.table()+".tsv"), b.Bytes(), 0o644)
 }

@@ -48,6 +48,12 @@ func (s *Store) EnrolDB(certs ...[]byte) {
 	s.enrol("db", securityDB, NonVolatile|BootService|Runtime|TimeAuth, certs)
 }
 
+// UntrustMOK leaves what `mokutil --untrust-mok` and MokManager do: shim then
+// does not tell the kernel to trust the MOK list.
+func (s *Store) UntrustMOK() {
+	s.Put("MokListTrusted", shimVendor, NonVolatile|BootService, []byte{1})
+}
+
 // SecureBootOff clears the switch that OVMF's setup screen has for it.
 func (s *Store) SecureBootOff() {
 	s.Put("SecureBootEnable", sbEnable, NonVolatile|BootService, []byte{0})

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/kmodseal/kmodseal/e2e/secureboot/kernels"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/suite"
 )
 
@@ -30,7 +31,8 @@ func run(ctx context.Context, args []string) error {
 	}
 	f := flag.NewFlagSet("e2e-secureboot", flag.ContinueOnError)
 	f.StringVar(&o.Cache, "cache", ".cache/secureboot", "folder for packages, builds and logs")
-	kernels := f.String("kernels", "6.1,6.12,7.3", "kernel series")
+	f.StringVar(&o.Arch, "arch", "amd64", "architecture of the guests: amd64 or arm64 (kernels 6.1 and 6.12)")
+	series := f.String("kernels", "6.1,6.12,7.3", "kernel series")
 	scenarios := f.String("scenarios", "", "scenarios; default all")
 	f.IntVar(&o.Jobs, "jobs", 2, "boots at the same time")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the mutations")
@@ -38,6 +40,7 @@ func run(ctx context.Context, args []string) error {
 	f.BoolVar(&o.Negative, "negative", true, "boot with a flipped bit in shim, GRUB and kernel, too")
 	f.BoolVar(&o.Enrol, "enrol", false, "run the commands of docs/enrolment.md, with MokManager answered over the serial port")
 	f.BoolVar(&o.Replay, "replay", false, "compare with the answers of the last run instead of booting")
+	own := f.String("build", "", "build these kernels of kernels/configs.txt and boot them instead of Debian's; all for all")
 	update := f.Bool("update", false, "write the truth tables to e2e/secureboot/testdata")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -46,12 +49,23 @@ func run(ctx context.Context, args []string) error {
 	if o.Cache, err = filepath.Abs(o.Cache); err != nil {
 		return err
 	}
-	o.Kernels = strings.Split(*kernels, ",")
+	o.Kernels = strings.Split(*series, ",")
 	if o.Scenarios, err = suite.Named(strings.FieldsFunc(*scenarios, func(r rune) bool { return r == ',' })); err != nil {
 		return err
 	}
 	if *update {
 		o.Truth = "e2e/secureboot/testdata"
 	}
-	return suite.Run(ctx, o)
+	if *own == "" {
+		return suite.Run(ctx, o)
+	}
+	names := strings.Split(*own, ",")
+	if *own == "all" {
+		names = nil
+	}
+	configs, err := kernels.Configs(names)
+	if err != nil {
+		return err
+	}
+	return suite.RunOwn(ctx, o, configs)
 }
