@@ -21,8 +21,13 @@ func Facts(stored []byte, limit int64) (m manifest.Module, plain []byte, err err
 	if err != nil {
 		return m, plain, err
 	}
+	b := Blob(stored)
+	p := b
+	if c != None {
+		p = Blob(plain)
+	}
 	return manifest.Module{
-		Codec: string(c), Stored: Blob(stored), Plain: Blob(plain),
+		Codec: string(c), Stored: b, Plain: p,
 		Machine: k.Machine, Name: k.Name, Vermagic: k.Vermagic, Signatures: signatures(plain),
 	}, plain, nil
 }

@@ -2,6 +2,8 @@ package sign
 
 import (
 	"bytes"
+	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
@@ -55,61 +57,79 @@ func embedded(policy string, cert *x509.Certificate, chain []*x509.Certificate) 
 
 func selfIssued(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) }
 
-// apply gives plain with the signature that the policy asks for, and what was
-// done to it.
-func (s *signer) apply(plain []byte) (signed []byte, action string, err error) {
+// signed is a plain module with the signature that the policy asks for.
+type signed struct {
+	plain  []byte
+	blob   manifest.Blob // size and sum of plain
+	action string        // what was done
+}
+
+// apply does to plain what the policy asks for.
+func (s *signer) apply(plain []byte) (signed, error) {
 	body, n := modsig.Strip(plain)
 	if _, err := modsig.Split(body); errors.Is(err, modsig.ErrMalformed) {
-		return nil, "", fault.New(fault.Damaged, "damaged signature: %w", err).
+		return signed{}, fault.New(fault.Damaged, "damaged signature: %w", err).
 			Hint("take the module that its build made")
 	}
 	switch {
 	case n == 0:
-		signed, err = s.sign(body)
-		return signed, manifest.ActionSigned, err
+		return s.sign(body, manifest.ActionSigned)
 	case s.options.OnSigned == Keep:
-		return plain, manifest.ActionKept, nil
+		return signed{plain, kmod.Blob(plain), manifest.ActionKept}, nil
 	case s.options.OnSigned == AppendTo:
-		signed, err = s.sign(plain)
-		return signed, manifest.ActionAppended, err
+		return s.sign(plain, manifest.ActionAppended)
 	case s.options.OnSigned == Fail:
-		return nil, "", fault.New(fault.Input, "is signed already").
+		return signed{}, fault.New(fault.Input, "is signed already").
 			Hint("--on-signed replace takes earlier signatures off, keep leaves such modules alone, append signs on top")
 	}
-	signed, err = s.sign(body)
-	return signed, manifest.ActionReplaced, err
+	return s.sign(body, manifest.ActionReplaced)
 }
 
-func (s *signer) sign(body []byte) ([]byte, error) {
-	h := s.options.Hash.New()
-	h.Write(body)
+// sign puts a signature behind body. With SHA-256 one pass over body serves
+// the signature and the sum of the result.
+func (s *signer) sign(body []byte, action string) (signed, error) {
+	sum := sha256.New()
+	sum.Write(body)
+	digest := sum.Sum(nil)
+	if s.options.Hash != crypto.SHA256 {
+		h := s.options.Hash.New()
+		h.Write(body)
+		digest = h.Sum(nil)
+	}
 	p := s.options.Pair
-	der, err := modsig.Sign(h.Sum(nil), p.Signer, p.Cert,
+	der, err := modsig.Sign(digest, p.Signer, p.Cert,
 		modsig.Options{Hash: s.options.Hash, ID: s.options.ID, Embed: s.embed})
 	switch {
 	case errors.Is(err, modsig.ErrUnsupported):
-		return nil, fault.New(fault.Key, "%w", err)
+		return signed{}, fault.New(fault.Key, "%w", err)
 	case err != nil:
-		return nil, err
+		return signed{}, err
 	}
-	return modsig.Append(body, der), nil
+	out := modsig.Append(body, der)
+	sum.Write(out[len(body):])
+	blob := manifest.Blob{Size: int64(len(out)), SHA256: hex.EncodeToString(sum.Sum(nil))}
+	return signed{out, blob, action}, nil
 }
 
 // file gives the file that takes the place of stored, whose content is plain,
 // and what was done to it.
 func (s *signer) file(stored, plain []byte, c kmod.Codec) ([]byte, *manifest.Signed, error) {
-	signed, action, err := s.apply(plain)
+	m, err := s.apply(plain)
 	if err != nil {
 		return nil, nil, err
 	}
-	if action == manifest.ActionKept {
-		return stored, &manifest.Signed{Action: action, Stored: kmod.Blob(stored), Plain: kmod.Blob(plain)}, nil
-	}
-	var b bytes.Buffer
-	if err := kmod.Encode(&b, signed, c); err != nil {
-		return nil, nil, err
+	if m.action == manifest.ActionKept {
+		return stored, &manifest.Signed{Action: m.action, Stored: kmod.Blob(stored), Plain: m.blob}, nil
 	}
 	done := s.by
-	done.Action, done.Stored, done.Plain = action, kmod.Blob(b.Bytes()), kmod.Blob(signed)
+	done.Action, done.Stored, done.Plain = m.action, m.blob, m.blob
+	if c == kmod.None {
+		return m.plain, &done, nil
+	}
+	var b bytes.Buffer
+	if err := kmod.Encode(&b, m.plain, c); err != nil {
+		return nil, nil, err
+	}
+	done.Stored = kmod.Blob(b.Bytes())
 	return b.Bytes(), &done, nil
 }
