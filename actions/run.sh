@@ -30,7 +30,4 @@ fi
 code=0
 "$BIN/$1" ${arguments[@]+-- "${arguments[@]}"} || code=$?
 if [[ -n ${2-} ]]; then echo "::endgroup::"; fi
-if [[ $code == 2 ]]; then
-  echo "::error title=$1::wrong or missing input (exit code 2): the log of this step says which"
-fi
 exit "$code"

@@ -38,11 +38,13 @@ type Lab struct {
 	Registry         string // host:port, plain HTTP
 	Bin              string // folder of the binaries
 	Key, Cert, Other []byte // PEM; Other is the certificate of a stranger
+	Hostile          int    // modules in hostile:1
+	stranger         *sample.Key
 	der, d           []byte
 }
 
 // New starts a registry with driver:unsigned (the sample), matrix:<kernel>-unsigned,
-// empty:1, hostile:1 and hostile:control, and builds the binaries.
+// empty:1 and the hostile images, and builds the binaries.
 func New(t *testing.T) *Lab {
 	t.Helper()
 	l := &Lab{Bin: t.TempDir()}
@@ -63,6 +65,8 @@ func New(t *testing.T) *Lab {
 	l.push(t, "empty:1", "")
 	l.push(t, "hostile:1", "::add-mask::hello", hostile()...)
 	l.push(t, "hostile:control", "x", "lib/a\n::set-output name=forged::1\n.ko", "lib/d\x1b[31mred.ko")
+	l.push(t, "hostile:delimiter", "6.1\n_GitHubActionsFileCommandDelimeter_\nforged<<E\n1\nE", "lib/a.ko")
+	l.Hostile = len(hostile())
 	return l
 }
 
@@ -76,8 +80,13 @@ func hostile() []string {
 		"lib/f%0A::add-mask::hello.ko",
 		"lib/##[add-mask]hello.ko",
 		"lib/FORGED=1.ko",
+		"lib/[click](javascript:alert(1)) @team www.forged.example.ko",
 	}
 }
+
+// hostileSigner is the name in the certificate that the first module of each image
+// of push is signed with: the kernel and we take any name there.
+const hostileSigner = "Signer\n::add-mask::hello\n::set-output name=forged::1\nFORGED=1\n\x1b[31mred<b>[l](http://forged.example)"
 
 // Root is the folder of the project.
 func Root(t *testing.T) string {
@@ -97,6 +106,8 @@ func (l *Lab) keys(t *testing.T) {
 	other, err := sample.NewKey("Another test key")
 	require.NoError(t, err)
 	_, l.Other, err = other.PEM()
+	require.NoError(t, err)
+	l.stranger, err = sample.NewKey(hostileSigner)
 	require.NoError(t, err)
 	l.der, err = base64.StdEncoding.DecodeString(strings.Join(lines(l.Key), ""))
 	require.NoError(t, err)
@@ -120,7 +131,13 @@ func (l *Lab) push(t *testing.T, image, release string, paths ...string) {
 	entries := []sample.Entry{{Name: "etc/os-release", Content: []byte("ID=sample\n")}}
 	for i, p := range paths {
 		spec := kmodtest.Spec{Name: "m" + string(rune('a'+i)), Release: release, Machine: "amd64"}
-		entries = append(entries, sample.Entry{Name: p, Content: kmodtest.Build(spec)})
+		module := kmodtest.Build(spec)
+		if i == 0 {
+			var err error
+			module, err = l.stranger.Sign(module)
+			require.NoError(t, err)
+		}
+		entries = append(entries, sample.Entry{Name: p, Content: module})
 	}
 	layer, err := sample.Layer(entries)
 	require.NoError(t, err)

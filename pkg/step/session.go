@@ -126,8 +126,15 @@ func (s *Session) annotate(err error) error {
 	if s.Report != nil {
 		errs = append(errs, s.annotateModules())
 	}
-	a := ci.Annotation{Title: s.Log.Handler().(*logHandler).step, Message: err.Error(), Hints: fault.HintsOf(err)}
-	return errors.Join(append(errs, s.host.Error(a))...)
+	return errors.Join(append(errs, announce(s.host, s.Log.Handler().(*logHandler).step, err))...)
+}
+
+// announce tells GitHub of the error that a step ends with.
+func announce(h *ci.Host, step string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return h.Error(ci.Annotation{Title: step, Message: err.Error(), Hints: fault.HintsOf(err)})
 }
 
 func (s *Session) annotateModules() error {

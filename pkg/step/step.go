@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/kmodseal/kmodseal/pkg/ci"
 )
 
 // Command is one step: a pointer to a struct that embeds Common and whose
@@ -63,6 +65,7 @@ func Run(ctx context.Context, cmd Command, args, env []string, stdin io.Reader, 
 	shown, err := parse(cmd, args, getenv, stdout)
 	f.json = common.LogFormat == "json"
 	if err != nil || shown {
+		announce(&ci.Host{Getenv: getenv, Commands: stderr}, f.step, err) //nolint:errcheck // the error itself follows
 		return f.end(err, usageLine(cmd))
 	}
 	s := newSession(cmd, getenv, stdin, stdout, stderr)

@@ -277,6 +277,34 @@ func TestFailureKeepsReportAndResults(t *testing.T) {
 	}
 }
 
+// TestUsageErrorsAreAnnotated: GitHub shows which input is wrong, before anything runs.
+func TestUsageErrorsAreAnnotated(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		env  []string
+		args []string
+		want string
+	}{
+		"missing flag":    {nil, nil, "::error title=fake-step::missing flags: --source=SRC"},
+		"wrong value":     {[]string{"KMODSEAL_SOURCE=x", "KMODSEAL_MODE=::error::c"}, nil, "::error title=fake-step::"},
+		"unknown flag":    {nil, []string{"--sauce=x"}, "::error title=fake-step::unknown flag --sauce"},
+		"a flag to forge": {nil, []string{"--x\n::add-mask::y"}, "::error title=fake-step::"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := run(t, &fake{}, append(c.env, "GITHUB_ACTIONS=true"), c.args...)
+			assert.Equal(t, 2, r.code)
+			lines := strings.Split(r.stderr, "\n")
+			assert.True(t, strings.HasPrefix(lines[0], c.want), r.stderr)
+			for _, l := range lines[1:] {
+				assert.False(t, strings.HasPrefix(l, "::"), r.stderr)
+			}
+			assert.NotContains(t, run(t, &fake{}, c.env, c.args...).stderr, "\n::error title")
+		})
+	}
+	assert.NotContains(t, run(t, &fake{}, []string{"GITHUB_ACTIONS=true"}, "--help").stderr, "::error")
+}
+
 func TestQuietPrintsNoTable(t *testing.T) {
 	t.Parallel()
 	assert.Empty(t, run(t, &fake{run: judged}, nil, "--source=x", "-q").stdout)

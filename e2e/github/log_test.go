@@ -1,0 +1,112 @@
+//go:build e2e
+
+package github
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// entry is a line of act's log (--json), as far as it is looked at.
+type entry struct {
+	Msg     string            // what act prints without --json, masked
+	Command string            // workflow command: error, add-mask, set-output ...; empty: none
+	Arg     string            // of the command; of add-mask it is in the clear
+	Content string            // of summary
+	Stage   string            // Pre, Main or Post
+	StepID  []string          // step of the workflow, then of the composite action
+	Fields  map[string]string `json:"kvPairs"` // title, file ...
+}
+
+// runLog is what act said, in its order.
+type runLog []entry
+
+func parseLog(t *testing.T, out []byte) (l runLog) {
+	t.Helper()
+	for line := range strings.Lines(string(out)) {
+		var e entry
+		require.NoError(t, json.Unmarshal([]byte(line), &e), line)
+		l = append(l, e)
+	}
+	return l
+}
+
+// step is what was said while a step of the workflow ran, or with further ids
+// one of its action's.
+func (l runLog) step(id ...string) (of runLog) {
+	for _, e := range l {
+		if e.Stage == "Main" && len(e.StepID) >= len(id) && slices.Equal(e.StepID[:len(id)], id) {
+			of = append(of, e)
+		}
+	}
+	return of
+}
+
+// text is what a reader of the log sees.
+func (l runLog) text() string {
+	var b strings.Builder
+	for _, e := range l {
+		b.WriteString(strings.TrimSuffix(e.Msg, "\n") + "\n")
+	}
+	return b.String()
+}
+
+// summary is what was added to the job summary.
+func (l runLog) summary() string {
+	var b strings.Builder
+	for _, e := range l {
+		if e.Command == "summary" && e.Stage != "" {
+			b.WriteString(e.Content)
+		}
+	}
+	return b.String()
+}
+
+// secretText is text and the fields of all commands but add-mask, whose argument is the
+// secret itself.
+func (l runLog) secretText() string {
+	b := strings.Builder{}
+	b.WriteString(l.text())
+	for _, e := range l {
+		if e.Command != "add-mask" {
+			b.WriteString(e.Arg + "\n" + e.Content + "\n")
+		}
+	}
+	return b.String()
+}
+
+// errors are the error annotations: file, title and message.
+func (l runLog) errors() (all []annotation) {
+	for _, e := range l {
+		if e.Command == "error" {
+			all = append(all, annotation{e.Fields["file"], e.Fields["title"], e.Arg})
+		}
+	}
+	return all
+}
+
+type annotation struct{ file, title, message string }
+
+// exits are the codes with which commands failed, outermost last.
+func (l runLog) exits() (all []string) {
+	for _, e := range l {
+		if code, ok := strings.CutPrefix(e.Msg, "exit status "); ok {
+			all = append(all, strings.TrimSpace(code))
+		}
+	}
+	return all
+}
+
+// masks are the arguments of add-mask.
+func (l runLog) masks() (all []string) {
+	for _, e := range l {
+		if e.Command == "add-mask" {
+			all = append(all, e.Arg)
+		}
+	}
+	return all
+}
