@@ -108,7 +108,7 @@ func TestInputsAreTheFlags(t *testing.T) {
 	t.Parallel()
 	// What a project has as file variables, and what fits the system.
 	special := map[string]string{
-		"key": "$SIGNING_KEY", "cert": "$SIGNING_CERT", "trust": "$SIGNING_CERT", "format": "gitlab", "report": "kmodseal.xml",
+		"key": "$SIGNING_KEY", "cert": "$SIGNING_CERT", "trust": "$SIGNING_CERT", "format": "gitlab", "report": "kmodseal.xml,kmodseal.codequality.json",
 	}
 	each(t, func(t *testing.T, name string, c component) {
 		var names []string

@@ -47,9 +47,9 @@ func JUnit(w io.Writer, r *Report) error {
 		c := junitCase{Name: Plain(m.Path), Classname: Plain(classname(r, m)), File: Plain(m.Path), Time: "0"}
 		if m.Bad() {
 			s.Failures++
-			c.Failure = &junitFailure{Type: m.Verdict, Message: Plain(m.Reason), Text: details(m)}
+			c.Failure = &junitFailure{Type: m.Verdict, Message: Plain(m.Reason), Text: unattached(details(m))}
 		}
-		c.SystemOut = strings.Join(plainAll(m.Warnings), "\n")
+		c.SystemOut = unattached(strings.Join(plainAll(m.Warnings), "\n"))
 		s.Cases = append(s.Cases, c)
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
@@ -63,6 +63,10 @@ func JUnit(w io.Writer, r *Report) error {
 	_, err := io.WriteString(w, "\n")
 	return err
 }
+
+// unattached breaks the marks by which GitLab and Jenkins make a link to a file out
+// of a test's output: [[ATTACHMENT|path]].
+func unattached(s string) string { return strings.ReplaceAll(s, "[[", `[\x5b`) }
 
 func classname(r *Report, m *Module) string {
 	if m.Platform != "" {

@@ -112,13 +112,14 @@ func TestNoFormatPassesHostileNamesOn(t *testing.T) {
 	table := func(w io.Writer, r *report.Report) error { return report.Table(w, r, report.Style{}) }
 	for name, w := range map[string]report.Writer{
 		"table": table, "markdown": report.Markdown, "junit": report.JUnit, "sarif": report.SARIF, "html": report.HTML, "json": report.JSON,
+		"code quality": report.CodeQuality,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			out := render(t, w, sample())
 			assert.NotContains(t, out, "\x1b")
 			assert.NotContains(t, out, "\n::")
-			if name != "html" && name != "junit" && name != "sarif" { // those go to files alone
+			if name != "html" && name != "junit" && name != "sarif" && name != "code quality" { // those go to files alone
 				assert.NotContains(t, out, "##[")
 			}
 			if name == "json" || name == "table" {

@@ -21,27 +21,45 @@ type Writer func(io.Writer, *Report) error
 // ForFile gives the writer that a file name's ending asks for; another ending
 // is a fault of class Usage.
 func ForFile(name string) (Writer, error) {
-	formats := map[string]Writer{".json": JSON, ".xml": JUnit, ".md": Markdown, ".sarif": SARIF, ".html": HTML}
-	if f, ok := formats[strings.ToLower(filepath.Ext(name))]; ok {
-		return f, nil
+	formats := []struct {
+		ending string
+		write  Writer
+	}{
+		{".codequality.json", CodeQuality}, // before .json
+		{".html", HTML},
+		{".json", JSON},
+		{".md", Markdown},
+		{".sarif", SARIF},
+		{".xml", JUnit},
+	}
+	var endings []string
+	for _, f := range formats {
+		if strings.HasSuffix(strings.ToLower(name), f.ending) {
+			return f.write, nil
+		}
+		endings = append(endings, f.ending)
 	}
 	return nil, fault.New(fault.Usage, "report %s: unknown format", name).
-		Hint("the ending decides: %s", strings.Join(slices.Sorted(maps.Keys(formats)), " "))
+		Hint("the ending decides: %s", strings.Join(endings, " "))
 }
 
-// WriteFile writes r to the file name by temporary file and rename, in the
-// format of its ending.
+// WriteFile writes r to the file name, in the format of its ending, as Replace does.
 func WriteFile(name string, r *Report) error {
 	write, err := ForFile(name)
 	if err != nil {
 		return err
 	}
+	return Replace(name, func(w io.Writer) error { return write(w, r) })
+}
+
+// Replace writes a report to the file name by temporary file and rename.
+func Replace(name string, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(name), ".report-*")
 	if err != nil {
 		return fmt.Errorf("write report %s: %w", name, err)
 	}
 	defer os.Remove(f.Name()) //nolint:errcheck // gone after the rename
-	if err := write(f, r); err != nil {
+	if err := write(f); err != nil {
 		f.Close()
 		return fmt.Errorf("write report %s: %w", name, err)
 	}

@@ -26,7 +26,7 @@ type command struct {
 	SigEnforce   string   `name:"sig-enforce" default:"auto" enum:"auto,on,off" help:"Whether module.sig_enforce is on. auto: as the kernel's config and Secure Boot make it." group:"target kernel"`
 	Lockdown     string   `name:"lockdown" default:"auto" enum:"auto,on,off" help:"Whether the kernel is locked down (integrity). auto: as the kernel's config and Secure Boot make it." group:"target kernel"`
 	Require      []string `name:"require" sep:"none" placeholder:"NAME" help:"Module that has to be among those checked, by its name for modprobe." group:"input"`
-	Report       string   `name:"report" placeholder:"FILE" help:"Write a report to FILE; its ending decides the form: .json .xml (JUnit) .sarif .md .html." group:"output"`
+	Report       string   `name:"report" placeholder:"FILE" help:"Write a report to FILE; its ending decides the form: .json .xml (JUnit) .sarif .codequality.json (GitLab) .md .html; several with commas." group:"output"`
 	Paths        []string `arg:"" optional:"" name:"path" help:"Module files, and folders whose modules to check."`
 	image.Flags
 	step.Common
@@ -79,11 +79,17 @@ func (c *command) check() error {
 	if c.Source != "" && len(c.Paths) > 0 {
 		return fault.New(fault.Usage, "--source and %s: give one of them", c.Paths[0])
 	}
-	if c.Report == "" {
-		return nil
+	for _, file := range c.reports() {
+		if _, err := report.ForFile(file); err != nil {
+			return err
+		}
 	}
-	_, err := report.ForFile(c.Report)
-	return err
+	return nil
+}
+
+// reports are the files of --report.
+func (c *command) reports() []string {
+	return strings.FieldsFunc(c.Report, func(r rune) bool { return r == ',' })
 }
 
 // tell publishes the report; a module that would not load is the error.
@@ -93,12 +99,12 @@ func (c *command) tell(s *step.Session) error {
 	s.Results.Set(ci.KernelReleases, strings.Join(r.Kernels(), ","))
 	s.Count(ci.ModuleCount, len(r.Modules))
 	s.Results.Set(ci.Verdict, r.Verdict)
-	if c.Report != "" {
-		if err := report.WriteFile(c.Report, r); err != nil {
+	for _, file := range c.reports() {
+		if err := report.WriteFile(file, r); err != nil {
 			return err
 		}
-		s.Results.Set(ci.Report, c.Report)
 	}
+	s.Results.Set(ci.Report, c.Report)
 	if r.Verdict == string(verdict.Loads) {
 		return c.missing(r)
 	}
