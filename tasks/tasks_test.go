@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kmodseal/kmodseal/pkg/ci"
 	"github.com/kmodseal/kmodseal/pkg/step"
 	"github.com/kmodseal/kmodseal/pkg/step/extractkmods"
 	"github.com/kmodseal/kmodseal/pkg/step/plankmods"
@@ -49,9 +50,11 @@ type object struct {
 }
 
 type named struct {
-	Name, Description string
-	Default           *string
-	Optional          bool
+	Name, Description, Type string
+	Default                 *string
+	Optional                bool
+	Value                   any
+	Properties              map[string]map[string]string
 }
 
 type stepSpec struct {
@@ -82,7 +85,7 @@ func all(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("*/*.yaml")
 	require.NoError(t, err)
-	require.Len(t, files, 12)
+	require.Len(t, files, 13)
 	return files
 }
 
@@ -245,13 +248,56 @@ func TestKeyIsApart(t *testing.T) {
 	assert.Equal(t, []string{"extract", "repack"}, has["registry-auth"])
 }
 
+// TestSummaryParams: the summary plans as the plan did, or it would look for other images.
+func TestSummaryParams(t *testing.T) {
+	t.Parallel()
+	plan, _ := load(t, "plan-kmods/plan-kmods.yaml")
+	summary, _ := load(t, "seal-summary/seal-summary.yaml")
+	assert.ElementsMatch(t, append(names(plan.Spec.Params), "images"), names(summary.Spec.Params))
+	pipeline, _ := load(t, "seal-driver/seal-driver.yaml")
+	given := map[string]map[string]any{}
+	for _, pt := range pipeline.Spec.Tasks {
+		given[pt.Name] = map[string]any{}
+		for _, p := range pt.Params {
+			given[pt.Name][p.Name] = p.Value
+		}
+	}
+	for name, value := range given["plan"] {
+		assert.Equal(t, value, given["summary"][name], name)
+	}
+	assert.Equal(t, "$(tasks.seal.results.image-ref[*])", given["summary"]["images"])
+}
+
+// TestChains: the shapes of results that Tekton Chains looks for, in the Tasks that publish
+// (chains docs/slsa-provenance.md, type hinting).
+func TestChains(t *testing.T) {
+	t.Parallel()
+	for _, file := range []string{"repack-image/repack-image.yaml", "repack-image/stepaction.yaml", "seal-image/seal-image.yaml"} {
+		o, _ := load(t, file)
+		by := map[string]named{}
+		for _, r := range o.Spec.Results {
+			by[r.Name] = r
+		}
+		for _, name := range []string{"IMAGE_URL", "IMAGE_DIGEST"} {
+			assert.Contains(t, by, name, file)
+			assert.Empty(t, by[name].Type, "%s: a string", name)
+		}
+		text := map[string]string{"type": "string"}
+		assert.Equal(t, "object", by[ci.SourceInput].Type, file)
+		assert.Equal(t, map[string]map[string]string{"uri": text, "digest": text}, by[ci.SourceInput].Properties, file)
+		for name := range by {
+			assert.NotRegexp(t, `.IMAGE_(URL|DIGEST)$|ARTIFACT_(OUTPUTS|URI|DIGEST)$|^IMAGES$`, name, "%s: Chains would take it for an artifact", file)
+		}
+	}
+}
+
 const begin, end = "<!-- tables -->\n", "<!-- end -->\n"
 
 func TestReadmes(t *testing.T) {
 	t.Parallel()
 	dirs, err := filepath.Glob("*/README.md")
 	require.NoError(t, err)
-	require.Len(t, dirs, 7)
+	require.Len(t, dirs, 8)
 	for _, file := range dirs {
 		dir := filepath.Dir(file)
 		o, _ := load(t, dir+"/"+dir+".yaml")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/kmodseal/kmodseal/pkg/report"
 )
@@ -26,6 +27,15 @@ const (
 	Digest          = "digest"           // sha256:<hex>
 	Matrix          = "matrix"           // of plan-kmods: JSON
 	JobCount        = "job-count"        // of plan-kmods: decimal
+)
+
+// Names of results that Tekton alone has.
+const (
+	// ImageRef is the image with its digest, NAME@sha256:<hex>, for a later Task.
+	ImageRef = "image-ref"
+	// SourceInput is what the image was made of, for Tekton Chains: an object
+	// with uri and digest (chains docs/slsa-provenance.md, type hinting).
+	SourceInput = "source_ARTIFACT_INPUTS"
 )
 
 // Result is one name with its value.
@@ -67,6 +77,7 @@ func (h *Host) Publish(results Results) error {
 	if h.ResultsDir != "" {
 		errs = append(errs, h.tekton(clean))
 	}
+	clean = slices.DeleteFunc(clean, func(r Result) bool { return r.Name == ImageRef || r.Name == SourceInput })
 	if h.Dotenv != "" {
 		errs = append(errs, writeDotenv(h.Dotenv, clean))
 	}

@@ -21,6 +21,7 @@ type Job struct {
 	Kernel      string   `json:"kernel"` // the release as uname -r prints it
 	Source      string   `json:"source"`
 	Destination string   `json:"destination"`
+	Digest      string   `json:"digest,omitempty"`  // sha256:<hex> of the signed image, once Settle knows it
 	InPlace     bool     `json:"inPlace"`           // KMM builds under the destination's own name, then signs over it
 	Include     []string `json:"include,omitempty"` // globs on the path in the image; empty: every module
 	Require     []string `json:"require,omitempty"` // what modprobe will load: these must be there and signed

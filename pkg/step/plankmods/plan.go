@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"github.com/kmodseal/kmodseal/pkg/ci"
 	"github.com/kmodseal/kmodseal/pkg/fault"
 	"github.com/kmodseal/kmodseal/pkg/kmm"
+	"github.com/kmodseal/kmodseal/pkg/report"
 	"github.com/kmodseal/kmodseal/pkg/step"
 )
 
@@ -28,6 +30,8 @@ type command struct {
 	Insecure    bool     `name:"insecure" help:"Let every job talk plain HTTP to the registry." group:"jobs"`
 	SkipVerify  bool     `name:"insecure-skip-tls-verify" help:"Let no job check the registry's TLS certificate." group:"jobs"`
 	Format      string   `name:"format" default:"json" enum:"json,job,tekton,github,gitlab" help:"What to print: json (all of it), job (the only job, with its flags as results), tekton (an array of kernels for a matrix), github (a strategy.matrix), gitlab (a child pipeline)." group:"output"`
+	Index       string   `name:"index" placeholder:"FILE" help:"Write the whole plan as JSON to FILE, too." group:"output"`
+	Signed      []string `arg:"" optional:"" name:"image" help:"Signed images as NAME@sha256:HEX: which job became which image."`
 	step.Common
 }
 
@@ -42,10 +46,12 @@ func (c *command) About() step.About {
 		Long: `Reads the sign sections of Kernel Module Management resources and prints the signing jobs that KMM would run for the
 given kernels: source, destination, globs, Secrets. Where KMM goes wrong (an unknown variable becomes empty, a + in
 a kernel release becomes _ in paths, one tag serves several kernels) the plan has a warning or there is an error with the line.
-Prints a list for a Tekton matrix, a GitHub matrix or a GitLab child pipeline.`,
+Prints a list for a Tekton matrix, a GitHub matrix or a GitLab child pipeline.
+With the signed images (NAME@sha256:HEX) it prints the index of what came of the plan; a job without an image, and an
+image without a job, are errors.`,
 		Usage: []string{
-			"--module FILE --kernel RELEASE ... [flags]",
-			"--source TEMPLATE --destination TEMPLATE [--kernels-file FILE] [flags]",
+			"--module FILE --kernel RELEASE ... [flags] [IMAGE@DIGEST ...]",
+			"--source TEMPLATE --destination TEMPLATE [--kernels-file FILE] [flags] [IMAGE@DIGEST ...]",
 		},
 		Examples: []step.Example{
 			{Text: "what KMM would sign for two kernels", Line: "plan-kmods --module module.yaml --kernel 6.1.0-56-amd64 --kernel 6.12.117+deb12-amd64"},
@@ -71,6 +77,16 @@ func (c *command) Run(_ context.Context, s *step.Session) error {
 	}
 	c.override(plan)
 	tell(s, plan)
+	if len(c.Signed) > 0 {
+		if err := plan.Settle(c.Signed); err != nil {
+			return err
+		}
+	}
+	if c.Index != "" {
+		if err := report.Replace(c.Index, func(w io.Writer) error { return plan.Write(w, kmm.FormatJSON) }); err != nil {
+			return err
+		}
+	}
 	var out bytes.Buffer
 	if err := plan.Write(&out, c.Format); err != nil {
 		return err

@@ -3,11 +3,13 @@ package repackimage
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 
 	"github.com/kmodseal/kmodseal/pkg/ci"
 	"github.com/kmodseal/kmodseal/pkg/repack"
 	"github.com/kmodseal/kmodseal/pkg/report"
+	"github.com/kmodseal/kmodseal/pkg/source"
 	"github.com/kmodseal/kmodseal/pkg/step"
 	"github.com/kmodseal/kmodseal/pkg/step/image"
 )
@@ -72,10 +74,24 @@ func (c *command) tell(s *step.Session, res *repack.Result) {
 	}
 	s.Results.Set(ci.Image, res.URL)
 	s.Results.Set(ci.Digest, res.Digest)
+	tellTekton(s, res)
 	s.Results.Set(ci.SourceDigest, res.Manifest.Source.Digest)
 	s.Results.Set(ci.KernelReleases, strings.Join(s.Report.Kernels(), ","))
 	s.Count(ci.ModuleCount, len(res.Manifest.Modules))
 	s.Count(ci.SignedCount, res.Signed)
 	s.Results.Set(ci.Signer, res.Signer)
 	s.Results.Set(ci.CertFingerprint, res.Fingerprint)
+}
+
+// tellTekton adds what later Tasks and Tekton Chains ask for. A source that is
+// no image of a registry has no name that would mean anything to Chains.
+func tellTekton(s *step.Session, res *repack.Result) {
+	s.Results.Set(ci.ImageRef, res.URL+"@"+res.Digest)
+	from := res.Manifest.Source
+	if from.Kind != string(source.Docker) {
+		return
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(from.Name, "docker://"), "@")
+	b, _ := json.Marshal(map[string]string{"uri": "oci://" + name, "digest": from.Digest}) //nolint:errcheck,errchkjson // strings
+	s.Results.Set(ci.SourceInput, string(b))
 }
