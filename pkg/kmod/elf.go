@@ -3,7 +3,6 @@ package kmod
 import (
 	"bytes"
 	"debug/elf"
-	"encoding/binary"
 	"errors"
 	"fmt"
 )
@@ -12,9 +11,8 @@ import (
 // debug/elf's own reader inflates compressed sections before one can ask for
 // their size; a module has none that matter here.
 type elfFile struct {
+	Layout
 	data     []byte
-	is64     bool
-	order    binary.ByteOrder
 	machine  elf.Machine
 	sections []elfSection
 }
@@ -39,10 +37,7 @@ func readELF(data []byte) (*elfFile, error) {
 	case len(data) < elf.EI_NIDENT:
 		return nil, errTruncated
 	}
-	f := &elfFile{data: data, is64: elf.Class(data[elf.EI_CLASS]) == elf.ELFCLASS64, order: binary.LittleEndian}
-	if elf.Data(data[elf.EI_DATA]) == elf.ELFDATA2MSB {
-		f.order = binary.BigEndian
-	}
+	f := &elfFile{Layout: LayoutOf(data), data: data}
 	h, err := f.header()
 	if err != nil {
 		return nil, err
@@ -50,30 +45,19 @@ func readELF(data []byte) (*elfFile, error) {
 	return f, f.readSections(h)
 }
 
-// header gives the file header; a 32-bit one is widened.
+// header gives the file header.
 func (f *elfFile) header() (elf.Header64, error) {
-	var h elf.Header64
-	size, sectionSize := binary.Size(h), binary.Size(elf.Section64{})
-	if f.is64 {
-		if _, err := binary.Decode(f.data, f.order, &h); err != nil {
-			return h, errTruncated
-		}
-	} else {
-		var s elf.Header32
-		if _, err := binary.Decode(f.data, f.order, &s); err != nil {
-			return h, errTruncated
-		}
-		h.Type, h.Machine, h.Shoff = s.Type, s.Machine, uint64(s.Shoff)
-		h.Shentsize, h.Shnum, h.Shstrndx = s.Shentsize, s.Shnum, s.Shstrndx
-		size, sectionSize = binary.Size(s), binary.Size(elf.Section32{})
+	h, ok := f.Header(f.data)
+	if !ok {
+		return h, errTruncated
 	}
 	f.machine = elf.Machine(h.Machine)
 	switch {
 	case elf.Type(h.Type) != elf.ET_REL:
 		return h, fmt.Errorf("ELF file of type %v, not relocatable", elf.Type(h.Type))
-	case h.Shnum == 0 || h.Shstrndx >= h.Shnum || int(h.Shentsize) != sectionSize:
+	case h.Shnum == 0 || h.Shstrndx >= h.Shnum || int(h.Shentsize) != f.SectionSize():
 		return h, errors.New("ELF file without sections")
-	case h.Shoff < uint64(size) || h.Shoff > uint64(len(f.data)) ||
+	case h.Shoff < uint64(f.HeaderSize()) || h.Shoff > uint64(len(f.data)) ||
 		uint64(h.Shnum)*uint64(h.Shentsize) > uint64(len(f.data))-h.Shoff:
 		return h, errTruncated
 	}
@@ -84,9 +68,9 @@ func (f *elfFile) readSections(h elf.Header64) error {
 	names := make([]uint32, h.Shnum)
 	f.sections = make([]elfSection, h.Shnum)
 	for i := range f.sections {
-		s, err := f.sectionHeader(f.data[h.Shoff+uint64(i)*uint64(h.Shentsize):])
-		if err != nil {
-			return err
+		s, ok := f.Section(f.data[h.Shoff+uint64(i)*uint64(h.Shentsize):])
+		if !ok {
+			return errTruncated
 		}
 		names[i] = s.Name
 		typ := elf.SectionType(s.Type)
@@ -102,26 +86,12 @@ func (f *elfFile) readSections(h elf.Header64) error {
 	table := newStrings(f.sections[h.Shstrndx].data)
 	for i := range f.sections {
 		name, err := table.at(uint64(names[i]))
-		if err != nil {
+		if err != nil && f.sections[i].flags&elf.SHF_ALLOC != 0 { // of others kernels before 6.4 read no name
 			return fmt.Errorf("name of section %d: %w", i, err)
 		}
 		f.sections[i].name = name
 	}
 	return nil
-}
-
-// sectionHeader reads one; a 32-bit one is widened.
-func (f *elfFile) sectionHeader(b []byte) (elf.Section64, error) {
-	var s elf.Section64
-	if f.is64 {
-		_, err := binary.Decode(b, f.order, &s)
-		return s, err
-	}
-	var n elf.Section32
-	_, err := binary.Decode(b, f.order, &n)
-	return elf.Section64{
-		Name: n.Name, Type: n.Type, Flags: uint64(n.Flags), Off: uint64(n.Off), Size: uint64(n.Size), Link: n.Link,
-	}, err
 }
 
 // section gives the content of the first section of that name that has one.

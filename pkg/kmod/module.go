@@ -1,7 +1,6 @@
 package kmod
 
 import (
-	"debug/elf"
 	"strings"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
@@ -92,31 +91,8 @@ func list(commas string) []string {
 // goarch names the machine as Go does. The kernel compares the machine, not
 // the word; this is for people and for os/arch platforms.
 func (f *elfFile) goarch() string {
-	big := f.order.String() == "BigEndian"
-	word := map[elf.Machine]struct{ le32, be32, le64, be64 string }{
-		elf.EM_386:       {le32: "386"},
-		elf.EM_X86_64:    {le64: "amd64"},
-		elf.EM_ARM:       {le32: "arm", be32: "armbe"},
-		elf.EM_AARCH64:   {le64: "arm64", be64: "arm64be"},
-		elf.EM_LOONGARCH: {le64: "loong64"},
-		elf.EM_MIPS:      {"mipsle", "mips", "mips64le", "mips64"},
-		elf.EM_PPC:       {be32: "ppc"},
-		elf.EM_PPC64:     {le64: "ppc64le", be64: "ppc64"},
-		elf.EM_RISCV:     {le32: "riscv", le64: "riscv64"},
-		elf.EM_S390:      {be32: "s390", be64: "s390x"},
-		elf.EM_SPARCV9:   {be64: "sparc64"},
-	}[f.machine]
-	name := word.le32
-	switch {
-	case f.is64 && big:
-		name = word.be64
-	case f.is64:
-		name = word.le64
-	case big:
-		name = word.be32
+	if word := machineWords()[f.machine].word(f.Layout); word != "" {
+		return word
 	}
-	if name == "" {
-		return f.machine.String()
-	}
-	return name
+	return f.machine.String()
 }

@@ -45,7 +45,7 @@ func (f *elfFile) symbolTable() ([]elfSymbol, error) {
 		}
 		names := newStrings(f.sections[s.link].data)
 		size := elf.Sym32Size
-		if f.is64 {
+		if f.Is64 {
 			size = elf.Sym64Size
 		}
 		if len(s.data)/size > maxSymbols {
@@ -69,14 +69,14 @@ func (f *elfFile) symbolTable() ([]elfSymbol, error) {
 // (name, info, other, shndx, value, size).
 func (f *elfFile) symbol(b []byte) (y elfSymbol, name uint32) {
 	info, shndx := b[12:13], b[14:16]
-	y.value = uint64(f.order.Uint32(b[4:]))
-	if f.is64 {
+	y.value = uint64(f.Order.Uint32(b[4:]))
+	if f.Is64 {
 		info, shndx = b[4:5], b[6:8]
-		y.value = f.order.Uint64(b[8:])
+		y.value = f.Order.Uint64(b[8:])
 	}
 	y.bind, y.typ = elf.ST_BIND(info[0]), elf.ST_TYPE(info[0])
-	y.shndx = elf.SectionIndex(f.order.Uint16(shndx))
-	return y, f.order.Uint32(b)
+	y.shndx = elf.SectionIndex(f.Order.Uint16(shndx))
+	return y, f.Order.Uint32(b)
 }
 
 // versions reads the CRCs of the symbols that the module was built against:
@@ -86,9 +86,9 @@ func (f *elfFile) versions() (map[string]uint32, error) {
 	crcs := map[string]uint32{}
 	table, _ := f.section("__versions")
 	for ; len(table) >= versionSize; table = table[versionSize:] {
-		crc, name := uint64(f.order.Uint32(table)), table[4:versionSize]
-		if f.is64 {
-			crc, name = f.order.Uint64(table), table[8:versionSize]
+		crc, name := uint64(f.Order.Uint32(table)), table[4:versionSize]
+		if f.Is64 {
+			crc, name = f.Order.Uint64(table), table[8:versionSize]
 		}
 		n, _, _ := strings.Cut(string(name), "\x00")
 		crcs[f.dedot(n)] = uint32(crc)
@@ -104,7 +104,7 @@ func (f *elfFile) versions() (map[string]uint32, error) {
 		if err != nil {
 			return nil, fmt.Errorf("name of a symbol version: %w", err)
 		}
-		crcs[f.dedot(n)] = f.order.Uint32(ext)
+		crcs[f.dedot(n)] = f.Order.Uint32(ext)
 		at += uint64(len(n)) + 1
 	}
 	delete(crcs, "")
@@ -203,7 +203,7 @@ func (f *elfFile) crc(y elfSymbol) (uint32, bool) {
 	if len(b) < 4 {
 		return 0, false
 	}
-	return f.order.Uint32(b), true
+	return f.Order.Uint32(b), true
 }
 
 func (f *elfFile) textAt(y elfSymbol) string {

@@ -1,8 +1,6 @@
 package verdict
 
 import (
-	"bytes"
-	"debug/elf"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,69 +11,29 @@ import (
 // fileStage is what load_module checks once the signature is accepted, as far
 // as the file and the target's release tell (kernel/module/main.c, version.c).
 func (g *judging) fileStage() outcome {
-	if g.elf == nil {
-		o := g.notELF()
-		o.why = g.elfErr.Error()
+	g.image = newImage(g.body, g.machine)
+	if o := g.checkELF(); o.state != Loads {
 		return o
 	}
-	good := outcome{state: Loads}
-	for _, check := range []func() outcome{g.checkMachine, g.checkSize, g.checkLayout, g.checkVermagic} {
+	if g.elf == nil { // stricter than the kernel; nothing is known of such a module
+		return outcome{state: NotModule, errno: eNOEXEC, rule: ruleELF, why: g.elfErr.Error()}
+	}
+	for _, check := range []func() outcome{g.checkLayout, g.checkVermagic} {
 		if o := check(); o.state != Loads {
 			return o
 		}
 	}
-	return good
-}
-
-func (g *judging) checkMachine() outcome {
-	if g.machine == "" {
-		g.note("the machine: no target architecture")
-		return outcome{state: Loads}
-	}
-	if g.elf.Machine == g.machine {
-		return outcome{state: Loads}
-	}
-	number := uint16(0)
-	if len(g.body) >= 20 {
-		number = uint16(g.body[18]) | uint16(g.body[19])<<8
-		if g.body[elf.EI_DATA] == byte(elf.ELFDATA2MSB) {
-			number = number<<8 | number>>8
-		}
-	}
-	line := g.sayLine("Invalid architecture in ELF header: %d", number)
-	return outcome{WrongKernel, eNOEXEC, line, ruleArch, fmt.Sprintf("the module is for %s, the kernel for %s", g.elf.Machine, g.machine)}
-}
-
-// checkSize compares struct module, which modules carry with them.
-func (g *judging) checkSize() outcome {
-	own := moduleSize(g.body)
-	if !g.rules.moduleSize || g.facts.ModuleSize == 0 || own == 0 || own == g.facts.ModuleSize {
-		return outcome{state: Loads}
-	}
-	line := g.sayLine("module %s: .gnu.linkonce.this_module section size must match the kernel's built struct module size at run time", g.elf.Name)
-	return outcome{WrongKernel, eNOEXEC, line, ruleModuleSize, fmt.Sprintf("struct module has %d bytes in the module and %d in the kernel: it was built for another kernel or configuration", own, g.facts.ModuleSize)}
-}
-
-// moduleSize is the size of .gnu.linkonce.this_module, 0 without one.
-func moduleSize(plain []byte) int {
-	f, err := elf.NewFile(bytes.NewReader(plain))
-	if err != nil {
-		return 0
-	}
-	if s := f.Section(".gnu.linkonce.this_module"); s != nil {
-		return int(s.Size) //nolint:gosec // bounded by the file
-	}
-	return 0
+	return fine()
 }
 
 // checkLayout compares the CRC of module_layout (check_modstruct_version).
 func (g *judging) checkLayout() outcome {
 	if g.facts.Symvers == nil {
-		return outcome{state: Loads}
+		return fine()
 	}
 	kernels, ok := g.facts.Symvers.Symbols["module_layout"]
 	if !ok || kernels.CRC == 0 {
-		return outcome{state: Loads}
+		return fine()
 	}
 	return g.checkCRC("module_layout", kernels.CRC, ruleLayout, WrongKernel, eNOEXEC)
 }
@@ -87,33 +45,38 @@ func (g *judging) checkCRC(name string, crc uint32, rule string, state State, er
 			continue
 		}
 		if s.CRC == crc {
-			return outcome{state: Loads}
+			return fine()
 		}
 		line := g.sayLine("%s: disagrees about version of symbol %s", g.elf.Name, name)
 		return outcome{state, errno, line, rule, fmt.Sprintf("%s has CRC %#08x in the module and %#08x in the kernel: the module was built for another kernel", name, s.CRC, crc)}
 	}
 	if !g.hasVersions() {
-		return g.noVersions(name)
+		return g.forced(name, ruleLayout, "the module has no symbol versions, which the kernel wants ("+name+")")
 	}
 	line := g.sayLine("%s: no symbol version for %s", g.elf.Name, name)
 	return outcome{state, errno, line, rule, "the module has no version for " + name}
 }
 
-// noVersions is try_to_force_load for a module without __versions.
-func (g *judging) noVersions(name string) outcome {
-	if g.facts.Config != nil && g.is("MODULE_FORCE_LOAD") {
-		return outcome{state: Loads}
+// forced is try_to_force_load: with MODULE_FORCE_LOAD a module passes that
+// lacks what it should be compared by, and taints.
+func (g *judging) forced(reason, rule, why string) outcome {
+	if g.is("MODULE_FORCE_LOAD") {
+		g.say("%s: %s: kernel tainted.", g.elf.Name, reason)
+		return fine()
 	}
 	if g.facts.Config == nil {
-		g.note("whether the kernel takes modules without symbol versions (MODULE_FORCE_LOAD): no kernel config")
+		g.note("whether the kernel takes modules without vermagic or symbol versions (MODULE_FORCE_LOAD): no kernel config")
 	}
-	return outcome{WrongKernel, eNOEXEC, "", ruleLayout, "the module has no symbol versions, which the kernel wants (" + name + ")"}
+	return outcome{WrongKernel, eNOEXEC, "", rule, why}
 }
 
 // checkVermagic is same_magic: with symbol versions in the module the release
 // is not compared, only what follows it.
 func (g *judging) checkVermagic() outcome {
 	own, versions := g.elf.Vermagic, g.hasVersions()
+	if len(g.elf.Info["vermagic"]) == 0 {
+		return g.forced("bad vermagic", ruleVermagic, "the module has no vermagic, which the kernel wants")
+	}
 	if g.facts.Vermagic != "" {
 		a, b := own, g.facts.Vermagic
 		if versions {
@@ -124,16 +87,16 @@ func (g *judging) checkVermagic() outcome {
 			return g.wrongMagic(g.facts.Vermagic)
 		}
 		if !versions || g.facts.Symvers != nil {
-			return outcome{state: Loads}
+			return fine()
 		}
 	}
 	release, flags, _ := strings.Cut(own, " ")
 	if g.release == "" {
 		g.note("the release: no target kernel named")
-		return outcome{state: Loads}
+		return fine()
 	}
 	if release == g.release || versions && g.facts.Symvers != nil {
-		return outcome{state: Loads}
+		return fine()
 	}
 	if versions {
 		g.note("the symbol versions: no Module.symvers; a kernel with MODVERSIONS goes by them and not by the release")

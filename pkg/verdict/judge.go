@@ -13,7 +13,8 @@ type judging struct {
 	config *Config
 	v      *Verdict
 	plain  []byte       // the module as the kernel sees it
-	body   []byte       // without its outermost signature
+	body   []byte       // as far as load_module reads it: without its outermost signature
+	image  image        // body as an ELF file
 	elf    *kmod.Module // nil: not a module
 	elfErr error
 	wanted []kmod.Symbol // that the kernel resolves
@@ -44,7 +45,7 @@ func (j *Judge) judge(m Module) (*judging, outcome) {
 	if g.elf != nil {
 		g.wanted = g.undefined()
 	}
-	g.plain, g.body, g.message = nil, nil, g.message.withoutData()
+	g.plain, g.body, g.image, g.message = nil, nil, image{}, g.message.withoutData()
 	return g, o
 }
 
@@ -68,7 +69,7 @@ func (g *judging) plainModule() outcome {
 // describe fills in what the file says of itself.
 func (g *judging) describe() {
 	v := g.v
-	if g.elf, g.elfErr = kmod.Parse(g.plain); g.elf != nil {
+	if g.elf, g.elfErr = kmod.Parse(asRead(g.plain, g.machine)); g.elf != nil {
 		v.Name, v.Vermagic, v.Machine = g.elf.Name, g.elf.Vermagic, g.elf.Machine
 	}
 	g.body = g.plain

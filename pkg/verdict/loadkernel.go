@@ -1,6 +1,8 @@
 package verdict
 
 import (
+	"bytes"
+	"debug/elf"
 	"errors"
 	"io"
 	"io/fs"
@@ -206,4 +208,16 @@ func (k *Kernel) learn(dir fs.FS, name string) error {
 	}
 	k.Vermagic, k.Machine, k.ModuleSize = m.Vermagic, m.Machine, moduleSize(plain)
 	return nil
+}
+
+// moduleSize is the size of .gnu.linkonce.this_module, 0 without one.
+func moduleSize(plain []byte) int {
+	f, err := elf.NewFile(bytes.NewReader(plain))
+	if err != nil {
+		return 0
+	}
+	if s := f.Section(".gnu.linkonce.this_module"); s != nil {
+		return int(s.Size) //nolint:gosec // bounded by the file
+	}
+	return 0
 }

@@ -24,7 +24,7 @@ func TestEveryMessageIsDocumented(t *testing.T) {
 	require.NoError(t, err)
 	var examples []string
 	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)`").FindAllStringSubmatch(string(doc), -1) {
-		examples = append(examples, m[1])
+		examples = append(examples, strings.ReplaceAll(m[1], `\|`, "|")) // a bar in a cell of a table
 	}
 	formats := append(saidIn(t, "."), constantsOf(t, "../kmod/inkernel.go")...)
 	require.Greater(t, len(formats), 45)
@@ -56,7 +56,7 @@ func saidIn(t *testing.T, dir string) []string {
 				return true
 			}
 			sel, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok || !slices.Contains([]string{"say", "sayLine", "onlyAuthenticode"}, sel.Sel.Name) {
+			if !ok || !slices.Contains([]string{"say", "sayLine", "onlyAuthenticode", "broken"}, sel.Sel.Name) {
 				return true
 			}
 			if s := text(call.Args[0]); s != "" && s != "%s" {

@@ -15,6 +15,7 @@ type Rule struct {
 
 // The names of the rules, in the order in which the kernel applies them.
 const (
+	ruleEmpty        = "empty-file"
 	ruleKmodCodec    = "kmod-codec"
 	ruleDecompress   = "decompress"
 	ruleMarker       = "marker"
@@ -46,6 +47,7 @@ const (
 // Rules lists every rule that a Verdict can name.
 func Rules() []Rule {
 	return []Rule{
+		{ruleEmpty, "fs/kernel_read_file.c", "an empty file is refused before anything looks at it"},
 		{ruleKmodCodec, "kmod: libkmod/libkmod-file*.c", "kmod decompresses what the kernel does not"},
 		{ruleDecompress, "kernel/module/decompress.c", "the kernel decompresses one codec, the one it was built for"},
 		{ruleNoSignatures, "kernel/module/internal.h", "a kernel without MODULE_SIG looks at no signature"},
@@ -63,7 +65,7 @@ func Rules() []Rule {
 		{ruleSignature, "crypto/asymmetric_keys/public_key.c", "the signature fits the module and the trusted key"},
 		{ruleFileHash, "kernel/module/signing.c (Debian up to 6.12)", "the SHA-256 of the whole file is not in dbx or MokListX"},
 		{ruleTolerated, "kernel/module/signing.c", "nothing enforces signatures: unsigned, unknown key and unsupported crypto pass and taint"},
-		{ruleELF, "kernel/module/main.c", "the file is a relocatable ELF file with a symbol table"},
+		{ruleELF, "kernel/module/main.c (elf_validity_check)", "the file is a relocatable ELF file, whose sections lie inside it, with a symbol table"},
 		{ruleArch, "kernel/module/main.c", "the ELF machine is the kernel's"},
 		{ruleModuleSize, "kernel/module/main.c", "since 6.4 struct module has the kernel's own size"},
 		{ruleLayout, "kernel/module/version.c", "the CRC of module_layout is the kernel's"},
@@ -115,7 +117,7 @@ func profiles() []profile {
 			pattern: `\+deb\d+|^\d+\.\d+\.\d+-\d+-(cloud-|rt-)?` +
 				`(amd64|arm64|arm64-16k|armmp|armmp-lpae|rpi|marvell|686|686-pae|powerpc64le|riscv64|s390x|loong64|loongson-3|[45]kc-malta|octeon)$`,
 			config: map[string]string{
-				"IMA_ARCH_POLICY": "y", "LOCK_DOWN_IN_EFI_SECURE_BOOT": "y",
+				"IMA_ARCH_POLICY": "y", "LOCK_DOWN_IN_EFI_SECURE_BOOT": "y", "MODULE_FORCE_LOAD": "y",
 				"INTEGRITY_PLATFORM_KEYRING": "y", "INTEGRITY_MACHINE_KEYRING": "y",
 			},
 			codecs:        []kmod.Codec{kmod.XZ, kmod.Zstd},
@@ -172,6 +174,7 @@ type rules struct {
 	readsKeyUsage                    bool
 	certHashSHA256                   bool
 	moduleSize                       bool
+	symbolNames                      bool
 
 	doubts []string // what the profile does not tell for sure
 }
@@ -196,6 +199,7 @@ func (k *kernel) resolve(c *Config) rules {
 		readsKeyUsage:    !k.version.before(version{6, 4}),
 		certHashSHA256:   !k.version.before(version{7, 0}),
 		moduleSize:       !k.version.before(version{6, 4}),
+		symbolNames:      !k.version.before(version{6, 14}),
 	}
 	r.enforce = c.SigEnforce == On || k.is("MODULE_SIG_FORCE") ||
 		c.SigEnforce == Auto && secure && k.is("IMA_ARCH_POLICY")

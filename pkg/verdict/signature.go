@@ -13,6 +13,7 @@ import (
 
 // signatureStage is module_sig_check (kernel/module/signing.c).
 func (g *judging) signatureStage() outcome {
+	g.body = g.plain
 	if !g.rules.checksSignatures {
 		return outcome{state: Loads, rule: ruleNoSignatures, why: "the kernel is built without MODULE_SIG and looks at no signature"}
 	}
@@ -51,16 +52,19 @@ func (k *kernel) sayLine(format string, args ...any) string {
 	return k.log[len(k.log)-1]
 }
 
-// checkSignature is mod_verify_sig.
+// checkSignature is mod_verify_sig. What it takes off the end stays off,
+// whatever it finds.
 func (g *judging) checkSignature() outcome {
 	rest, ok := bytes.CutSuffix(g.plain, []byte(modsig.Marker))
 	if !ok || len(rest) == 0 {
 		return outcome{state: Unsigned, errno: eNODATA, rule: ruleMarker, why: g.whyUnsigned()}
 	}
+	g.body = rest
 	body, message, o := g.trailer(rest)
 	if o.errno != noError {
 		return o
 	}
+	g.body = body
 	t, o := g.checkMessage(body, message, &g.rings.secondary)
 	if o.errno == eNOKEY && g.rules.platformRetry {
 		if t, o = g.checkMessage(body, message, &g.rings.platform); o.errno == noError {

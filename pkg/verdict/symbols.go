@@ -14,7 +14,7 @@ import (
 // symbol table, in which it reports them. Names that only the version table
 // has are not resolved.
 func (g *judging) undefined() []kmod.Symbol {
-	f, err := elf.NewFile(bytes.NewReader(g.body))
+	f, err := elf.NewFile(bytes.NewReader(asRead(g.body, g.machine)))
 	if err != nil {
 		return g.elf.Undefined
 	}

@@ -1,7 +1,6 @@
 package verdict
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 
@@ -11,6 +10,9 @@ import (
 // unpack gets the plain module out of a stored one the way the target would;
 // ok: go on with it.
 func (g *judging) unpack(stored []byte) (o outcome, ok bool) {
+	if len(stored) == 0 {
+		return outcome{state: NotModule, errno: eINVAL, rule: ruleEmpty, why: "the file is empty"}, false
+	}
 	codec := kmod.Sniff(stored)
 	g.plain = stored
 	switch g.method(codec) {
@@ -99,7 +101,7 @@ func (g *judging) userSpace(stored []byte, codec kmod.Codec) (outcome, bool) {
 		g.describe()
 		o := g.signatureStage()
 		if o.state == Loads {
-			o = g.notELF()
+			o = g.fileStage()
 		}
 		o.state, o.rule = BadCompression, ruleKmodCodec
 		o.why = "kmod is built without " + string(codec) + " and hands the file to the kernel as it is"
@@ -115,13 +117,4 @@ func (g *judging) userSpace(stored []byte, codec kmod.Codec) (outcome, bool) {
 		why = "bytes behind the compressed data: the module was signed after it was compressed"
 	}
 	return outcome{state: BadCompression, errno: eINVAL, rule: ruleKmodCodec, why: why}, false
-}
-
-// notELF is what the kernel says of a file without ELF's magic.
-func (g *judging) notELF() outcome {
-	o := outcome{state: NotModule, errno: eNOEXEC, rule: ruleELF, why: "not an ELF file"}
-	if !bytes.HasPrefix(g.body, []byte("\x7fELF")) {
-		o.line = g.sayLine("Invalid ELF header magic: != \x7fELF")
-	}
-	return o
 }

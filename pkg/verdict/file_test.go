@@ -1,0 +1,108 @@
+package verdict_test
+
+import (
+	"bytes"
+	"maps"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/kmodseal/kmodseal/e2e/secureboot/pki"
+	"github.com/kmodseal/kmodseal/pkg/kmodtest"
+	"github.com/kmodseal/kmodseal/pkg/modsig"
+	"github.com/kmodseal/kmodseal/pkg/verdict"
+)
+
+func secureBootOff(c *verdict.Config) { c.SecureBoot = verdict.Off }
+
+// TestOddFiles: files that get past the signature stage, or do not get to it.
+func TestOddFiles(t *testing.T) {
+	t.Parallel()
+	good, stranger := pki.Make(pki.Spec{Name: "good", Key: "alpha"}), pki.Make(pki.Spec{Name: "stranger", Key: "delta"})
+	body := kmodtest.Build(kmodtest.Spec{Name: "m", Release: rel, Undefined: []kmodtest.Symbol{layout}})
+	sign := func(b []byte, by *pki.Cert) []byte { return modsig.Append(b, pki.Sign(b, by, "sha256")) }
+	otherType := append(append([]byte("x"), 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0), modsig.Marker...) // id_type 1, no signature
+	elf := func(line string) answer { return answer{verdict.NotModule, "ENOEXEC", line, "elf"} }
+	empty := answer{verdict.NotModule, "EINVAL", "", "empty-file"}
+	unsigned := answer{verdict.NotModule, "EKEYREJECTED", "Loading of unsigned module is rejected", "marker"}
+	unknown := answer{verdict.UnavailableKey, "EKEYREJECTED", "Loading of module with unavailable key is rejected", "key-in-keyring"}
+	for name, c := range map[string]struct {
+		file           []byte
+		enforced, open answer
+	}{
+		"empty":                     {nil, empty, empty},
+		"one byte":                  {[]byte("x"), unsigned, elf("Invalid ELF header len 1")},
+		"marker only":               {[]byte(modsig.Marker), unsigned, elf("Invalid ELF header len 28")},
+		"long text":                 {bytes.Repeat([]byte("text "), 20), unsigned, elf("Invalid ELF header magic: != \x7fELF")},
+		"nothing, signed":           {sign(nil, good), answer{verdict.Malformed, "EBADMSG", "", "trailer"}, answer{verdict.Malformed, "EBADMSG", "", "trailer"}},
+		"five bytes, signed":        {sign([]byte("short"), good), elf("Invalid ELF header len 5"), elf("Invalid ELF header len 5")},
+		"five bytes, of a stranger": {sign([]byte("short"), stranger), unknown, elf("Invalid ELF header len 5")},
+		"cut, of a stranger":        {sign(body[:len(body)-1], stranger), unknown, elf("Invalid ELF section header overflow")},
+		"other type: only the marker goes": {
+			otherType,
+			answer{verdict.UnsupportedCrypto, "EKEYREJECTED", "Loading of module with unsupported crypto is rejected", "trailer"},
+			elf("Invalid ELF header len 13"),
+		},
+		"no header without signature": {body[:63], unsigned, elf("Invalid ELF header len 63")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := verdict.Module{Path: "m.ko", Stored: c.file}
+			assert.Equal(t, c.enforced, answerOf(machine(t, nil, good).One(m)))
+			assert.Equal(t, c.open, answerOf(machine(t, secureBootOff, good).One(m)))
+		})
+	}
+}
+
+// TestForced: what a module lacks passes with MODULE_FORCE_LOAD
+// (try_to_force_load in kernel/module/main.c).
+func TestForced(t *testing.T) {
+	t.Parallel()
+	good := pki.Make(pki.Spec{Name: "good", Key: "alpha"})
+	noMagic := kmodtest.Build(kmodtest.Spec{Name: "m", Release: rel, Undefined: []kmodtest.Symbol{layout}})
+	noMagic[bytes.Index(noMagic, []byte("vermagic="))] = 'X'
+	noVersions := kmodtest.Build(kmodtest.Spec{Name: "m", Vermagic: rel + " SMP mod_unload modversions "})
+	set := func(value string) func(*verdict.Config) {
+		return func(c *verdict.Config) {
+			k := *c.Kernel
+			k.Config = maps.Clone(k.Config)
+			k.Config["MODULE_FORCE_LOAD"] = value
+			c.Kernel = &k
+		}
+	}
+	noConfig := func(c *verdict.Config) { k := *c.Kernel; k.Config = nil; c.Kernel = &k }
+	upstream := func(c *verdict.Config) { noConfig(c); c.Profile = "upstream" }
+	for name, c := range map[string]struct {
+		body   []byte
+		config func(*verdict.Config)
+		state  verdict.State
+		said   string
+		doubt  bool
+	}{
+		"no vermagic, force":             {noMagic, set("y"), verdict.Loads, "m: bad vermagic: kernel tainted.", false},
+		"no vermagic, no force":          {noMagic, set("n"), verdict.WrongKernel, "", false},
+		"no vermagic, Debian":            {noMagic, noConfig, verdict.Loads, "m: bad vermagic: kernel tainted.", false},
+		"no vermagic, nothing known":     {noMagic, upstream, verdict.WrongKernel, "", true},
+		"no versions, force":             {noVersions, set("y"), verdict.Loads, "m: module_layout: kernel tainted.", false},
+		"no versions, no force":          {noVersions, set("n"), verdict.WrongKernel, "", false},
+		"no versions, nothing is known":  {noVersions, upstream, verdict.WrongKernel, "", true},
+		"no versions, force, other name": {bytes.Replace(noVersions, []byte("vermagic=6"), []byte("vermagic=9"), 1), set("y"), verdict.WrongKernel, "m: module_layout: kernel tainted.", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := machine(t, c.config, good).One(verdict.Module{Path: "m.ko", Stored: modsig.Append(c.body, pki.Sign(c.body, good, "sha256"))})
+			assert.Equal(t, c.state, v.State, v.Reason)
+			if c.state == verdict.Loads {
+				assert.Empty(t, v.Errno)
+			} else {
+				assert.Equal(t, "ENOEXEC", v.Errno)
+			}
+			if c.said == "" {
+				assert.Empty(t, v.Kmsg)
+			} else {
+				assert.Contains(t, v.Kmsg, c.said)
+			}
+			assert.Equal(t, c.doubt, len(v.Unchecked) > 0 && bytes.Contains([]byte(v.Unchecked[0]), []byte("MODULE_FORCE_LOAD")), v.Unchecked)
+		})
+	}
+}
