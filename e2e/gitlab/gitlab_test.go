@@ -33,6 +33,7 @@ func TestComponents(t *testing.T) {
 	t.Run("child", p.child)
 	t.Run("hostile", p.hostile)
 	t.Run("script", p.script)
+	t.Run("reports", p.reports)
 	t.Run("fail", p.fail)
 }
 
@@ -91,6 +92,8 @@ func (p *project) seal(t *testing.T) {
 	require.NotEmpty(t, digest)
 	assert.Contains(t, log, "deploy "+p.lab.Registry+"/driver:signed@"+digest+" loads 10 "+p.lab.Digest(t, "driver:unsigned"))
 	assert.Equal(t, 10, p.junit(t).Tests)
+	complaint, err := validate(t, filepath.Join(p.dir, "kmodseal.codequality.json"))
+	assert.NoError(t, err, complaint)
 }
 
 // junit reads the report as GitLab does.
@@ -110,6 +113,8 @@ func (p *project) junit(t *testing.T) (report struct {
 	b, err := os.ReadFile(filepath.Join(p.dir, "kmodseal.xml"))
 	require.NoError(t, err)
 	require.NoError(t, xml.Unmarshal(b, &report))
+	complaint, err := validate(t, filepath.Join(p.dir, "kmodseal.xml"))
+	require.NoError(t, err, complaint)
 	for _, s := range report.Suites {
 		for _, c := range s.Cases {
 			assert.NotEmpty(t, c.Name)
@@ -153,7 +158,7 @@ func (p *project) hostile(t *testing.T) {
 	assert.NotContains(t, log, "\nFORGED")
 	_, err = os.Stat(filepath.Join(p.dir, "forged"))
 	require.ErrorIs(t, err, os.ErrNotExist)
-	p.junit(t)
+	assert.Equal(t, p.lab.Hostile, p.junit(t).Tests)
 }
 
 func (p *project) script(t *testing.T) {

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Fetches gitlab-ci-local, which runs the components, and the Node that it
-# needs, into .cache/npm; and rsync, from Debian.
+# Fetches gitlab-ci-local, which runs the components, the Node that it needs, and
+# SARIF's JSON schema with a validator, into .cache/npm; rsync and xmllint from Debian.
 set -euo pipefail
 
-npm=$(cd "$(dirname "$0")/../.." && pwd)/.cache/npm
-command -v rsync >/dev/null ||
-  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends rsync >/dev/null; }
-command -v npm >/dev/null ||
-  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends npm >/dev/null; }
+here=$(cd "$(dirname "$0")" && pwd)
+npm=$here/../../.cache/npm
+"$here/../apt.sh" rsync libxml2-utils
+command -v npm >/dev/null || "$here/../apt.sh" npm
 mkdir -p "$npm"
-# shellcheck disable=SC2015 # install unless both are there
-[ -x "$npm/node_modules/.bin/gitlab-ci-local" ] && [ -x "$npm/node_modules/.bin/node" ] ||
-  npm install --prefix "$npm" --no-audit --no-fund --no-save --silent gitlab-ci-local@4.75.1 node@22.23.3
+for m in .bin/gitlab-ci-local .bin/node @microsoft/jest-sarif ajv; do
+  [ -e "$npm/node_modules/$m" ] && continue
+  npm install --prefix "$npm" --no-audit --no-fund --no-save --silent \
+    gitlab-ci-local@4.75.1 node@22.23.3 @microsoft/jest-sarif@1.0.0-beta.0 ajv@6.12.6
+  break
+done
