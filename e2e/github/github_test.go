@@ -102,12 +102,21 @@ func (p *project) fail(t *testing.T) {
 
 func (p *project) matrix(t *testing.T) {
 	log := p.act(t, "matrix")
+	var got, want []image
+	p.result(t, "images.json", &got)
 	for _, k := range cilab.Kernels {
-		assert.NotEmpty(t, p.lab.Digest(t, "matrix:"+k), k)
+		digest := p.lab.Digest(t, "matrix:"+k)
+		assert.NotEmpty(t, digest, k)
+		want = append(want, image{"driver", k, p.lab.Registry + "/matrix:" + k, digest})
+		assert.Contains(t, log.summary(), digest)
 	}
+	assert.ElementsMatch(t, want, got)
 	assert.Contains(t, log.summary(), "seal-driver: success")
 	assert.Contains(t, log.summary(), "4 jobs")
 }
+
+// image is an element of the output images of the reusable workflow.
+type image struct{ Module, Kernel, Image, Digest string }
 
 func (p *project) hostile(t *testing.T) {
 	log := p.act(t, "hostile")

@@ -24,6 +24,7 @@ import (
 type project struct {
 	lab                                                   *cilab.Lab
 	dir, results, branch, tag, cache, rel, secrets, shell string
+	artifacts                                             string // of GitHub: stand-ins that copy files
 }
 
 func newProject(t *testing.T) *project {
@@ -31,7 +32,9 @@ func newProject(t *testing.T) *project {
 	p := &project{
 		lab: cilab.New(t), dir: t.TempDir(), results: t.TempDir(), branch: t.TempDir(), tag: t.TempDir(),
 		cache: t.TempDir(), rel: t.TempDir(), shell: t.TempDir(),
+		artifacts: t.TempDir(),
 	}
+	sh(t, cilab.Root(t)+"/e2e/github", "cp -a artifacts/* "+p.artifacts)
 	p.wrap(t)
 	root := cilab.Root(t)
 	sh(t, root, "git ls-files -z -co --exclude-standard actions pkg steps go.mod go.sum | xargs -0 cp --parents -t "+p.branch)
@@ -47,7 +50,7 @@ func newProject(t *testing.T) *project {
 	p.write(t, "other.ko", module)
 	p.write(t, "folder with a blank/a b.ko", module)
 	sh(t, root, "mkdir -p "+p.dir+"/.github/workflows && cp e2e/github/workflows/*.yml .github/workflows/seal-driver.yml "+p.dir+"/.github/workflows")
-	for _, dir := range []string{p.dir, p.branch, p.tag} {
+	for _, dir := range []string{p.dir, p.branch, p.tag, p.artifacts + "/upload", p.artifacts + "/download"} {
 		sh(t, dir, "git init -q -b main && git add -A && git -c user.name=t -c user.email=t@example.com commit -qm x")
 	}
 	return p
@@ -97,13 +100,15 @@ func (p *project) act(t *testing.T, workflow string) runLog {
 	cmd := exec.Command(filepath.Join(cilab.Root(t), ".cache/bin/act"), "push", "--json",
 		"-W", ".github/workflows/"+workflow+".yml", "-P", "ubuntu-latest=-self-hosted", "--action-offline-mode", "--no-cache-server",
 		"--local-repository", "kmodseal/kmodseal@v1="+p.tag, "--local-repository", "kmodseal/kmodseal@main="+p.branch,
-		"--action-cache-path", p.cache, "--env", "KMODSEAL_RELEASES=file://"+p.rel, "--env", "RUNNER_DEBUG=1",
+		"--local-repository", "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02="+p.artifacts+"/upload",
+		"--local-repository", "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093="+p.artifacts+"/download",
+		"--action-cache-path", p.cache, "--env", "KMODSEAL_RELEASES=file://"+p.rel, "--env", "RUNNER_DEBUG=1", "--env", "ARTIFACTS="+p.artifacts,
 		"--var", "REGISTRY="+p.lab.Registry, "--var", "RESULTS="+p.results,
 		"--secret-file", p.secrets)
 	cmd.Dir = p.dir
 	cmd.Env = append(os.Environ(), "PATH="+p.shell+":"+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
-	log := parseLog(t, out)
+	log := parseLog(out)
 	p.lab.NoKey(t, log.secretText())
 	if os.Getenv("KMODSEAL_E2E_LOG") != "" {
 		t.Log(log.text())

@@ -163,7 +163,7 @@ func (p *Plan) matrix() []map[string]string {
 		j := &p.Jobs[i]
 		out = append(out, map[string]string{
 			"module": j.Module, "kernel": j.Kernel, "source": j.Source, "destination": j.Destination,
-			"include": strings.Join(j.Include, "\n"), "in-place": fmt.Sprint(j.InPlace),
+			"include": strings.Join(j.Include, "\n"), "require": strings.Join(j.Require, "\n"), "in-place": fmt.Sprint(j.InPlace),
 			"insecure":                 fmt.Sprint(j.SourceTLS.Insecure || j.TLS.Insecure),
 			"insecure-skip-tls-verify": fmt.Sprint(j.SourceTLS.SkipVerify || j.TLS.SkipVerify),
 		})

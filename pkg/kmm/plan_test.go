@@ -52,6 +52,8 @@ func TestWrite(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out(FormatGitHub)), &matrix))
 	require.Len(t, matrix.Include, 2)
 	assert.Equal(t, "r/u:1", matrix.Include[0]["source"])
+	require.NotEmpty(t, p.Jobs[0].Require)
+	assert.Equal(t, strings.Join(p.Jobs[0].Require, "\n"), matrix.Include[0]["require"])
 	assert.Equal(t, 1, strings.Count(out(FormatGitHub), "\n"), "GitHub wants the matrix on one line")
 
 	var child struct {
