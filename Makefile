@@ -35,7 +35,7 @@ oracles: ## Install the programs that the tests measure against (Debian, root)
 .PHONY: test
 test: ## All tests that need no virtual machine or cluster
 	if e2e/oracles.sh; then export KMODSEAL_REQUIRE_ORACLES=1; fi; \
-	  go test ./... && go test -C e2e/tekton/pipelines ./...
+	  go test ./... && go test -C e2e/tekton/pipelines -count 1 ./...
 
 .PHONY: race
 race: ## The tests under the race detector (needs gcc)
@@ -70,7 +70,7 @@ e2e-secureboot-arm64: ## The same with Debian's arm64 kernel 6.1 (Debian, root)
 
 .PHONY: e2e-kernels
 e2e-kernels: ## The same with kernels built with other rules: KERNELS=a,b or all (Debian, root)
-	go run ./e2e/secureboot/cmd/e2e-secureboot -build $(or $(KERNELS),debian-zstd,debian-noima,upstream-camax) $(SECUREBOOT)
+	go run ./e2e/secureboot/cmd/e2e-secureboot -build $(if $(KERNELS),$(KERNELS),debian-zstd,debian-noima,upstream-camax) $(SECUREBOOT)
 
 .PHONY: e2e-tekton
 e2e-tekton: ## The Tasks on a real Kubernetes with a real Tekton (Debian, root)
@@ -89,6 +89,17 @@ e2e-gitlab: ## The GitLab components, run by gitlab-ci-local (Debian, root)
 .PHONY: images
 images: ## OCI images of the steps into dist/images
 	go run ./e2e/images -version $(VERSION) -out dist/images
+
+# What .github/workflows/release.yml publishes, but for what needs a network.
+SNAPSHOT  := dist/snapshot
+PLATFORMS := linux/amd64,linux/arm64,linux/ppc64le,linux/s390x
+.PHONY: snapshot
+snapshot: ## A release into dist/snapshot: archives, SBOM, checksums, images, stamped YAML
+	rm -rf $(SNAPSHOT) && mkdir -p $(SNAPSHOT)/yaml
+	git ls-files -z tasks actions templates | xargs -0 cp --parents -t $(SNAPSHOT)/yaml
+	go run ./e2e/release -version v0.0.0-snapshot -platforms $(PLATFORMS) -out $(SNAPSHOT) -stamp $(SNAPSHOT)/yaml
+	go run ./e2e/images -version v0.0.0-snapshot -platforms $(PLATFORMS) -out $(SNAPSHOT)/images -stamp $(SNAPSHOT)/yaml/tasks >$(SNAPSHOT)/images.txt
+	@cat $(SNAPSHOT)/images.txt
 
 $(TOOLS)/%:
 	@mkdir -p $(TOOLS)

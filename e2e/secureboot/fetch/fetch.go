@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // The architectures of the guests, as GOARCH has them.
@@ -99,13 +100,22 @@ func (c Cache) Boot(ctx context.Context, arch string) (*Boot, error) {
 	}, nil
 }
 
-// Source unpacks a package and gives the folder that glob finds in it.
-func (c Cache) Source(ctx context.Context, pkg, glob string) (string, error) {
-	debs, root, err := c.folders("debs", "root")
+// Driver unpacks the source package of a driver and gives the folder that glob
+// finds in it: this Debian's, for kernels from 7 on the one of the Debian in the making.
+func (c Cache) Driver(ctx context.Context, k *Kernel, pkg, glob string) (string, error) {
+	a, debsDir, rootDir := apt{}, "debs", "root"
+	if strings.HasPrefix(k.Series, "7.") {
+		var err error
+		if a, err = c.state(ctx, "apt-forky", AMD64, mirror()+" forky"); err != nil {
+			return "", err
+		}
+		debsDir, rootDir = "debs-forky", "root-forky"
+	}
+	debs, root, err := c.folders(debsDir, rootDir)
 	if err != nil {
 		return "", err
 	}
-	if _, err := (apt{}).download(ctx, debs, root, pkg); err != nil {
+	if _, err := a.download(ctx, debs, root, pkg); err != nil {
 		return "", err
 	}
 	found, _ := filepath.Glob(filepath.Join(root, glob))

@@ -62,6 +62,13 @@ func New(m Machine) (*Predictor, error) {
 	return p, nil
 }
 
+// Judge is the judge for modules that are loaded as they are.
+func (m Machine) Judge() (*verdict.Judge, error) {
+	c := m.config()
+	c.Load = verdict.LoadAsIs
+	return verdict.New(c)
+}
+
 func (m Machine) config() verdict.Config {
 	c := verdict.Config{Kernel: m.Kernel, Process: "init", SecureBoot: position(m.SecureBoot)}
 	if m.SigEnforce {

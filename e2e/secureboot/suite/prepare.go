@@ -54,6 +54,11 @@ func (o Options) prepare(ctx context.Context) (*fetch.Boot, []*Target, error) {
 			return nil, nil, err
 		}
 		t.Cases = cases.Make(cases.Input{Probes: t.Probes, Foreign: other.Probes["sbprobe"], Distro: t.Distro}, trust)
+		sample, err := sampleCases(t, other)
+		if err != nil {
+			return nil, nil, err
+		}
+		t.Cases.Cases = append(t.Cases.Cases, sample...)
 		if err := o.addOwn(ctx, t, trust); err != nil {
 			return nil, nil, fmt.Errorf("kernel %s: %w", t.Kernel.Release, err)
 		}
@@ -61,16 +66,13 @@ func (o Options) prepare(ctx context.Context) (*fetch.Boot, []*Target, error) {
 	return chain, targets, nil
 }
 
-// addOwn adds what the project's own steps signed, and a driver where it builds.
+// addOwn adds what the project's own steps signed, and a driver.
 func (o Options) addOwn(ctx context.Context, t *Target, trust *cases.Trust) error {
 	own, err := o.productCases(ctx, t, trust)
 	if err != nil {
 		return err
 	}
 	t.Cases.Cases = append(t.Cases.Cases, own...)
-	if t.Kernel.Series != "6.1" && t.Kernel.Series != "6.12" {
-		return nil // Debian 12's driver is older than this kernel
-	}
 	driver, err := o.driverCases(ctx, t, trust)
 	t.Cases.Cases = append(t.Cases.Cases, driver...)
 	return err
@@ -115,8 +117,8 @@ func target(ctx context.Context, cache fetch.Cache, arch, series string) (*Targe
 	return t, nil
 }
 
-// module reads one of the distribution's modules, unpacked.
-func (t *Target) module(name string) ([]byte, error) {
+// file finds one of the distribution's modules.
+func (t *Target) file(name string) (string, error) {
 	var file string
 	errFound := errors.New("found")
 	err := filepath.WalkDir(filepath.Join(t.Kernel.Modules, "kernel"), func(path string, d fs.DirEntry, err error) error {
@@ -127,7 +129,16 @@ func (t *Target) module(name string) ([]byte, error) {
 		return err
 	})
 	if !errors.Is(err, errFound) {
-		return nil, fmt.Errorf("module %s of %s: %w", name, t.Kernel.Release, errors.Join(fs.ErrNotExist, err))
+		return "", fmt.Errorf("module %s of %s: %w", name, t.Kernel.Release, errors.Join(fs.ErrNotExist, err))
+	}
+	return file, nil
+}
+
+// module reads one of the distribution's modules, unpacked.
+func (t *Target) module(name string) ([]byte, error) {
+	file, err := t.file(name)
+	if err != nil {
+		return nil, err
 	}
 	b, err := os.ReadFile(file)
 	if err != nil || !strings.HasSuffix(file, ".xz") {

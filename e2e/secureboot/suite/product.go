@@ -80,9 +80,9 @@ func loads(name string, modules product.Modules) []cases.Case {
 	return out
 }
 
-// driverCases are a real driver with what it depends on; empty where it does not build.
+// driverCases are a real driver with what it depends on.
 func (o Options) driverCases(ctx context.Context, t *Target, trust *cases.Trust) ([]cases.Case, error) {
-	src, err := fetch.Cache{Dir: o.Cache}.Source(ctx, "v4l2loopback-dkms", "usr/src/v4l2loopback-*")
+	src, err := fetch.Cache{Dir: o.Cache}.Driver(ctx, t.Kernel, "v4l2loopback-dkms", "usr/src/v4l2loopback-*")
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (o Options) driverCases(ctx context.Context, t *Target, trust *cases.Trust)
 			return nil, err
 		}
 		flags := []string{}
-		if t.Kernel.Series != "6.1" {
+		if t.Kernel.Series == "6.12" { // which has no strlcpy any more
 			flags = append(flags, "KCFLAGS=-Dstrlcpy=strscpy")
 		}
 		if err := probe.Make(ctx, t.Kernel, dir, flags...); err != nil {

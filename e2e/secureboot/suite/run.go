@@ -27,14 +27,15 @@ type Options struct {
 	Arch      string   // amd64 or arm64
 	Kernels   []string // series: 6.1, 6.12, 7.3
 	Scenarios []Scenario
-	Accel     string // tcg or kvm
-	Jobs      int    // boots at the same time
-	Seed      uint64 // of the mutations
-	Mutations int    // a kernel
-	Negative  bool   // boot with damaged links of the chain, too
-	Enrol     bool   // rehearse docs/enrolment.md, too
-	Replay    bool   // compare with the answers of the last run instead of booting
-	Truth     string // folder of the truth tables; empty: none is written
+	Accel     string   // tcg or kvm
+	Jobs      int      // boots at the same time
+	Seed      uint64   // of the mutations
+	Mutations int      // a kernel
+	Negative  bool     // boot with damaged links of the chain, too
+	Enrol     bool     // rehearse docs/enrolment.md, too
+	World     []string // series whose modules are all judged, too
+	Replay    bool     // compare with the answers of the last run instead of booting
+	Truth     string   // folder of the truth tables; empty: none is written
 	Out       io.Writer
 }
 

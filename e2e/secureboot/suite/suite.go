@@ -26,6 +26,9 @@ func Run(ctx context.Context, o Options) error {
 	for _, t := range targets {
 		fmt.Fprintf(o.Out, "kernel %s: %d cases\n", t.Kernel.Release, len(t.Cases.Cases))
 	}
+	if err := o.world(targets); err != nil {
+		return err
+	}
 	boots := o.plan(targets)
 	if err := o.predictAll(boots); err != nil {
 		return err

@@ -39,6 +39,7 @@ func run(ctx context.Context, args []string) error {
 	f.IntVar(&o.Mutations, "mutations", 1050, "mutations a kernel")
 	f.BoolVar(&o.Negative, "negative", true, "boot with a flipped bit in shim, GRUB and kernel, too")
 	f.BoolVar(&o.Enrol, "enrol", false, "run the commands of docs/enrolment.md, with MokManager answered over the serial port")
+	world := f.String("world", "6.1,6.12", "kernel series whose modules are all judged for each of them")
 	f.BoolVar(&o.Replay, "replay", false, "compare with the answers of the last run instead of booting")
 	own := f.String("build", "", "build these kernels of kernels/configs.txt and boot them instead of Debian's; all for all")
 	update := f.Bool("update", false, "write the truth tables to e2e/secureboot/testdata")
@@ -49,6 +50,7 @@ func run(ctx context.Context, args []string) error {
 	if o.Cache, err = filepath.Abs(o.Cache); err != nil {
 		return err
 	}
+	o.World = strings.Split(*world, ",")
 	o.Kernels = strings.Split(*series, ",")
 	if o.Scenarios, err = suite.Named(strings.FieldsFunc(*scenarios, func(r rune) bool { return r == ',' })); err != nil {
 		return err
