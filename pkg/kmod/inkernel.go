@@ -2,7 +2,9 @@ package kmod
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 )
 
 // KernelError is why a kernel that decompresses modules by itself
@@ -15,16 +17,22 @@ type KernelError struct {
 
 func (e *KernelError) Error() string { return e.Reason }
 
-// What kernel/module/decompress.c prints; 6 is XZ_OPTIONS_ERROR, -3 zlib's
-// Z_DATA_ERROR, 32 ZSTD_error_dictionary_wrong.
+// What kernel/module/decompress.c prints. Of xz (include/linux/xz.h) 0 is XZ_OK,
+// which is not XZ_STREAM_END: the data ends too early; 6 is XZ_OPTIONS_ERROR, 7
+// XZ_DATA_ERROR. Of zlib -3 is Z_DATA_ERROR, -5 Z_BUF_ERROR: too early again. Of
+// zstd 20 is corruption_detected, 22 checksum_wrong, 32 dictionary_wrong.
 const (
 	notGzip     = "not a gzip compressed module"
 	notXZ       = "not an xz compressed module"
 	notZstd     = "not a zstd compressed module"
 	gzipData    = "decompression failed with status -3"
-	xzFormat    = "decompression failed with status 5"
+	gzipEnd     = "decompression failed with status -5"
+	xzEnd       = "decompression failed with status 0"
 	xzOptions   = "decompression failed with status 6"
+	xzData      = "decompression failed with status 7"
 	zstdFrame   = "ZSTD-compressed data has an incomplete frame header"
+	zstdCorrupt = "ZSTD-decompression failed with status 20"
+	zstdSum     = "ZSTD-decompression failed with status 22"
 	zstdUnknown = "ZSTD-decompression failed with status 32"
 )
 
@@ -74,14 +82,16 @@ func checkXZ(stored []byte) *KernelError {
 	}
 	f, err := scanXZ(stored)
 	switch {
-	case f.parts == 0 && err != nil:
-		return &KernelError{xzFormat, "invalid xz stream"}
 	case f.check > 1:
 		return &KernelError{xzOptions, fmt.Sprintf("xz check %s, the kernel knows none and CRC32 only", checkName(f.check))}
 	case len(f.filters) > 0:
 		return &KernelError{xzOptions, fmt.Sprintf("xz filter %#x beside LZMA2", f.filters[0])}
 	case f.dict > xzMaxDict:
 		return &KernelError{xzOptions, fmt.Sprintf("xz dictionary of %d bytes", f.dict)}
+	case f.first == 0 && errors.Is(err, io.ErrUnexpectedEOF):
+		return &KernelError{xzEnd, "xz data that is cut off"}
+	case f.first == 0:
+		return &KernelError{xzData, "damaged xz data"}
 	case f.parts > 1:
 		return several(f.parts, "xz streams")
 	}

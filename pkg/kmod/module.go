@@ -31,6 +31,7 @@ type Symbol struct {
 	CRC       uint32
 	HasCRC    bool
 	Weak      bool   // may stay undefined
+	GPL       bool   // of an export: for modules under the GPL only
 	Namespace string // of an export
 }
 

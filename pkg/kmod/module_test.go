@@ -23,7 +23,7 @@ func spec(machine string) kmodtest.Spec {
 		Name: "own", Release: "6.1.0-9-x", Machine: machine, Depends: []string{"first", "second"}, Pad: 1000,
 		ImportNS: []string{"DRIVERS", "MORE"}, Info: []string{"alias=one", "alias=two", "parm=a:b=c"},
 		Undefined: []kmodtest.Symbol{{Name: "printk", CRC: 0x92997ed8}, {Name: "maybe", CRC: 5, Weak: true}, {Name: "bare"}},
-		Exports:   []kmodtest.Symbol{{Name: "own_call", CRC: 0x11223344, Namespace: "OWN"}, {Name: "a_call"}},
+		Exports:   []kmodtest.Symbol{{Name: "own_call", CRC: 0x11223344, Namespace: "OWN", GPL: true}, {Name: "a_call"}},
 	}
 }
 
@@ -57,11 +57,12 @@ func TestParseSymbols(t *testing.T) {
 	undefined := []kmod.Symbol{
 		{Name: "bare"}, {Name: "maybe", CRC: 5, HasCRC: true, Weak: true}, {Name: "printk", CRC: 0x92997ed8, HasCRC: true},
 	}
-	exports := []kmod.Symbol{{Name: "a_call"}, {Name: "own_call", CRC: 0x11223344, HasCRC: true, Namespace: "OWN"}}
+	exports := []kmod.Symbol{{Name: "a_call"}, {Name: "own_call", CRC: 0x11223344, HasCRC: true, Namespace: "OWN", GPL: true}}
 	for _, machine := range kmodtest.Machines() {
 		for name, change := range map[string]func(*kmodtest.Spec){
 			"sections": func(*kmodtest.Spec) {},
 			"absolute": func(s *kmodtest.Spec) { s.AbsoluteCRC = true },
+			"flags":    func(s *kmodtest.Spec) { s.ExportFlags = true },
 			"extended": func(s *kmodtest.Spec) { s.ExtVersions = true },
 		} {
 			s := spec(machine)

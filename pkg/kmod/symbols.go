@@ -153,7 +153,17 @@ func (f *elfFile) dedot(name string) string {
 	return name
 }
 
-// exports pairs __ksymtab_X with __crc_X and __kstrtabns_X
+// inGPLTable: EXPORT_SYMBOL_GPL has a section of its own up to Linux 6
+// (___ksymtab_gpl+X before the module's last link).
+func (f *elfFile) inGPLTable(y elfSymbol) bool {
+	if int(y.shndx) >= len(f.sections) {
+		return false
+	}
+	name := f.sections[y.shndx].name
+	return name == "__ksymtab_gpl" || strings.HasPrefix(name, "___ksymtab_gpl+")
+}
+
+// exports pairs __ksymtab_X with __crc_X, __flags_X and __kstrtabns_X
 // (include/linux/export-internal.h). Without symbols the names remain in
 // __ksymtab_strings, among those of namespaces.
 func (f *elfFile) exports(table []elfSymbol) []Symbol {
@@ -178,6 +188,14 @@ func (f *elfFile) export(found map[string]Symbol, y elfSymbol) {
 	if n, ok := strings.CutPrefix(y.name, "__ksymtab_"); ok {
 		e := found[n]
 		e.Name = n
+		e.GPL = e.GPL || f.inGPLTable(y)
+		found[n] = e
+	}
+	if n, ok := strings.CutPrefix(y.name, "__flags_"); ok { // __kflagstab of Linux 7: KSYM_FLAG_GPL_ONLY is bit 0
+		e := found[n]
+		e.Name = n
+		flags := f.pointee(y)
+		e.GPL = e.GPL || len(flags) > 0 && flags[0]&1 != 0
 		found[n] = e
 	}
 	if n, ok := strings.CutPrefix(y.name, "__crc_"); ok {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 
 	"github.com/ulikunitz/xz"
@@ -24,7 +25,10 @@ const (
 	xzFilterLZMA2 = 0x21
 )
 
-var errXZ = errors.New("invalid structure")
+var (
+	errXZ   = errors.New("invalid structure")
+	errDict = errors.New("more than is read here")
+)
 
 // xzFacts is what the headers of an .xz file say, without decoding.
 type xzFacts struct {
@@ -34,6 +38,7 @@ type xzFacts struct {
 	dictSum int64    // over all blocks
 	filters []uint64 // other than LZMA2, in the order in which they appear
 	plain   int64    // bytes when decoded
+	first   int      // offset behind the first stream; 0: it does not end
 }
 
 // decodeXZ reads the headers first, so that no dictionary and no output is
@@ -45,21 +50,27 @@ func decodeXZ(stored []byte, limit int64) ([]byte, extent, error) {
 		return nil, f.extent, err
 	case f.plain > limit:
 		return nil, f.extent, errTooBig
-	case f.dict > xzMaxDict || f.dictSum > xzMaxDictSum:
-		return nil, f.extent, fmt.Errorf("dictionaries of up to %d bytes, %d together: more than is read here", f.dict, f.dictSum)
 	case len(f.filters) > 0:
 		return nil, f.extent, fmt.Errorf("filter %#x is not supported", f.filters[0])
 	}
-	r, err := xz.ReaderConfig{DictCap: lzma.MinDictCap}.NewReader(bytes.NewReader(stored[:f.end]))
+	plain, err := f.read(bytes.NewReader(stored[:f.end]), limit)
+	return plain, f.extent, err
+}
+
+func (f *xzFacts) read(stored io.Reader, limit int64) ([]byte, error) {
+	if f.dict > xzMaxDict || f.dictSum > xzMaxDictSum {
+		return nil, fmt.Errorf("dictionaries of up to %d bytes, %d together: %w", f.dict, f.dictSum, errDict)
+	}
+	r, err := xz.ReaderConfig{DictCap: lzma.MinDictCap}.NewReader(stored)
 	if err != nil {
-		return nil, f.extent, err
+		return nil, err
 	}
 	var out bytes.Buffer
 	out.Grow(int(min(f.plain, 16<<20)) + bytes.MinRead)
 	if err := copyLimited(&out, r, limit); err != nil {
-		return nil, f.extent, err
+		return nil, err
 	}
-	return out.Bytes(), f.extent, nil
+	return out.Bytes(), nil
 }
 
 // scanXZ walks stream after stream. Streams are self-delimiting, as are the
@@ -72,6 +83,9 @@ func scanXZ(stored []byte) (xzFacts, error) {
 		}
 		f.parts++
 		f.end = len(stored) - len(s.rest)
+		if f.parts == 1 {
+			f.first = f.end
+		}
 		for len(s.rest) >= 4 && allZero(s.rest[:4]) { // stream padding
 			s.rest = s.rest[4:]
 		}
@@ -102,7 +116,10 @@ func (s *xzScan) take(n int) ([]byte, error) {
 // vli cuts a variable-length integer off b (section 1.2).
 func vli(b []byte) (v uint64, rest []byte, err error) {
 	v, n := binary.Uvarint(b[:min(len(b), 9)])
-	if n <= 0 {
+	switch {
+	case n == 0 && len(b) < 9:
+		return 0, nil, io.ErrUnexpectedEOF
+	case n <= 0:
 		return 0, nil, errXZ
 	}
 	return v, b[n:], nil
@@ -112,6 +129,9 @@ func (s *xzScan) stream() error {
 	h, err := s.take(xzHeaderLen)
 	if err != nil {
 		return err
+	}
+	if crc32.ChecksumIEEE(h[6:8]) != binary.LittleEndian.Uint32(h[8:]) {
+		return errXZ
 	}
 	if s.facts.parts == 0 {
 		s.facts.check = h[7] & 0x0f
@@ -139,8 +159,11 @@ func (s *xzScan) block(checkLen int) error {
 	if err != nil {
 		return err
 	}
+	if sum := len(h) - 4; crc32.ChecksumIEEE(h[:sum]) != binary.LittleEndian.Uint32(h[sum:]) {
+		return errXZ
+	}
 	if err := s.blockHeader(h[1], h[2:len(h)-4]); err != nil {
-		return err
+		return errXZ // of the file there is enough
 	}
 	before := len(s.rest)
 	for last := false; !last; {
@@ -235,7 +258,7 @@ func (s *xzScan) index() error {
 		_, rest, err = vli(rest)
 	}
 	if err != nil {
-		return errXZ
+		return err
 	}
 	size := len(s.rest) - len(rest)
 	size += -size&3 + 4 // padding and CRC32

@@ -22,6 +22,7 @@ type zstdFacts struct {
 	skippable  bool   // it begins with a skippable frame
 	dictionary uint32 // id; 0: none
 	bound      uint64 // the plain module has no more bytes than this
+	first      int    // offset behind the first frame with content; 0: it does not end
 }
 
 // isSkippable reports whether b begins with a skippable frame (section 3.1.2).
@@ -60,6 +61,9 @@ func scanZstd(stored []byte) (zstdFacts, error) {
 		}
 		rest = rest[n:]
 		f.end += n
+		if f.first == 0 && f.parts == 1 {
+			f.first = f.end
+		}
 	}
 	return f, nil
 }

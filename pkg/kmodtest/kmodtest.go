@@ -24,6 +24,7 @@ type Spec struct {
 	Undefined []Symbol // symbols that the module wants
 	Exports   []Symbol // symbols that it gives
 
+	ExportFlags bool // exports' kind in __kflagstab instead of a table of its own: Linux 7
 	AbsoluteCRC bool // exports' CRCs as absolute symbols: kernels before 5.19
 	ExtVersions bool // __version_ext_names and _crcs beside __versions: 6.14 on
 	Stripped    bool // no symbol table
@@ -34,6 +35,7 @@ type Symbol struct {
 	Name      string
 	CRC       uint32 // 0: none is written
 	Weak      bool
+	GPL       bool   // of an export
 	Namespace string // of an export
 }
 

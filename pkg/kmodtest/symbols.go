@@ -53,6 +53,35 @@ func kstrtab(exports []Symbol) (data []byte, names, spaces []int) {
 	return data, names, spaces
 }
 
+// table gives the exports that lie in a table, which is __ksymtab or __ksymtab_gpl.
+func (s Spec) table(name string) []Symbol {
+	var out []Symbol
+	for _, e := range s.Exports {
+		if s.tableOf(e) == name {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (s Spec) tableOf(e Symbol) string {
+	if e.GPL && !s.ExportFlags {
+		return "__ksymtab_gpl"
+	}
+	return "__ksymtab"
+}
+
+// exportFlags is one byte per export; bit 0 says GPL only.
+func (s Spec) exportFlags() []byte {
+	flags := make([]byte, len(s.Exports))
+	for i, e := range s.Exports {
+		if e.GPL {
+			flags[i] = 1
+		}
+	}
+	return flags
+}
+
 // addExports writes the tables as include/linux/export-internal.h lays them
 // out: 12 bytes per symbol with 32-bit relative references, which a linker
 // would fill in by relocations that are left out here.
@@ -61,7 +90,14 @@ func (f *file) addExports(s Spec) {
 		return
 	}
 	strings, _, _ := kstrtab(s.Exports)
-	f.add(section{name: "__ksymtab", typ: progbits, flags: alloc, align: 4, data: make([]byte, 12*len(s.Exports))})
+	for _, table := range []string{"__ksymtab", "__ksymtab_gpl"} {
+		if n := len(s.table(table)); n > 0 {
+			f.add(section{name: table, typ: progbits, flags: alloc, align: 4, data: make([]byte, 12*n)})
+		}
+	}
+	if s.ExportFlags {
+		f.add(section{name: "__kflagstab", typ: progbits, flags: alloc, align: 1, data: s.exportFlags()})
+	}
 	f.add(section{name: "__ksymtab_strings", typ: progbits, flags: alloc, align: 1, data: strings})
 	if s.AbsoluteCRC {
 		return
@@ -142,8 +178,14 @@ func (t *symtab) count() int { return bytes.Count(t.names, []byte{0}) }
 
 func (f *file) addExportSymbols(t *symtab, s Spec) {
 	_, names, spaces := kstrtab(s.Exports)
+	entries := map[string]uint64{}
 	for i, e := range s.Exports {
-		t.add("__ksymtab_"+e.Name, elf.STB_LOCAL, f.index("__ksymtab"), uint64(12*i))
+		table := s.tableOf(e)
+		t.add("__ksymtab_"+e.Name, elf.STB_LOCAL, f.index(table), 12*entries[table])
+		entries[table]++
+		if s.ExportFlags {
+			t.add("__flags_"+e.Name, elf.STB_LOCAL, f.index("__kflagstab"), uint64(i))
+		}
 		t.add("__kstrtab_"+e.Name, elf.STB_LOCAL, f.index("__ksymtab_strings"), uint64(names[i]))
 		t.add("__kstrtabns_"+e.Name, elf.STB_LOCAL, f.index("__ksymtab_strings"), uint64(spaces[i]))
 		if !s.AbsoluteCRC {

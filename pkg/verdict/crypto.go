@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	_ "crypto/md5"  //nolint:gosec // kernels before 6.7 still verify MD5
 	_ "crypto/sha1" //nolint:gosec // kernels still verify SHA-1
 	_ "crypto/sha256"
 	_ "crypto/sha3"
@@ -33,6 +34,8 @@ type publicKey struct {
 // hashes that this package can compute, by the kernel's names.
 func hashOf(name string) crypto.Hash {
 	switch name {
+	case "md5":
+		return crypto.MD5
 	case "sha1":
 		return crypto.SHA1
 	case "sha224":

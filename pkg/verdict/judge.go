@@ -22,6 +22,9 @@ type judging struct {
 	message *message // its signature, nil without one that can be read
 	anchor  *trusted // the certificate that vouches
 	tainted bool     // accepted although the signature does not vouch for it
+
+	proprietary bool // by its own license, or by that of a module it uses
+	usesGPL     bool // it resolved a symbol for GPL modules only
 }
 
 // outcome is what a stage of the kernel's checks ends with.
@@ -43,7 +46,7 @@ func (j *Judge) judge(m Module) (*judging, outcome) {
 	}
 	g.v.Warnings = g.warnings(o.state)
 	if g.elf != nil {
-		g.wanted = g.undefined()
+		g.wanted, g.proprietary = g.undefined(), !g.gplCompatible()
 	}
 	g.plain, g.body, g.image, g.message = nil, nil, image{}, g.message.withoutData()
 	return g, o

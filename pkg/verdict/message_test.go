@@ -78,3 +78,48 @@ func TestSignerWithoutName(t *testing.T) {
 		})
 	}
 }
+
+// TestMD5: kernels before 6.7 take MD5, with RSA, where they have it
+// (pkcs7_sig_note_digest_algo); no kernel has a prefix for MD4 in RSA.
+func TestMD5(t *testing.T) {
+	t.Parallel()
+	good := pki.Make(pki.Spec{Name: "good", Key: "alpha"})
+	ec := pki.Make(pki.Spec{Name: "ec", Key: "p256"})
+	unsupported := answer{verdict.UnsupportedCrypto, "EKEYREJECTED", "Loading of module with unsupported crypto is rejected", "digest-known"}
+	for name, c := range map[string]struct {
+		release, option string
+		signer          *pki.Cert
+		oid             string
+		change          func([]byte) []byte
+		want            answer
+	}{
+		"6.1":              {"6.1.0-56-amd64", "y", good, "", nil, answer{verdict.Loads, "", "", "key-in-keyring"}},
+		"6.1, tampered":    {"6.1.0-56-amd64", "y", good, "", func(b []byte) []byte { b[9] ^= 1; return b }, answer{verdict.Tampered, "EKEYREJECTED", "", "signature-value"}},
+		"6.1 without MD5":  {"6.1.0-56-amd64", "n", good, "", nil, unsupported},
+		"6.1, not loaded":  {"6.1.0-56-amd64", "m", good, "", nil, unsupported},
+		"6.1, named MD4":   {"6.1.0-56-amd64", "y", good, "1.2.840.113549.2.4", nil, unsupported},
+		"6.6":              {"6.6.1-1-amd64", "y", good, "", nil, answer{verdict.Loads, "", "", "key-in-keyring"}},
+		"6.12 forgot it":   {rel, "y", good, "", nil, unsupported},
+		"never with ECDSA": {"6.1.0-56-amd64", "y", ec, "", nil, answer{verdict.Tampered, "EKEYREJECTED", "", "signature-value"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := machine(t, func(v *verdict.Config) {
+				v.Kernel.Release, v.Kernel.Config["CRYPTO_MD5"], v.Kernel.Config["CRYPTO_ECDSA"] = c.release, c.option, "y"
+			}, good, ec)
+			body := kmodtest.Build(kmodtest.Spec{Name: "m", Release: c.release, Undefined: []kmodtest.Symbol{layout}})
+			s := pki.Signer{Cert: c.signer, Hash: "md5"}
+			if c.signer == ec {
+				s.SigAlg = der.Seq(der.OID("1.2.840.10045.4.3.2"))
+			}
+			if c.oid != "" {
+				s.DigAlg = der.Seq(der.OID(c.oid))
+			}
+			message := pki.Message{Signers: []pki.Signer{s}}.Build(body)
+			if c.change != nil {
+				body = c.change(body)
+			}
+			assert.Equal(t, c.want, answerOf(j.One(verdict.Module{Stored: modsig.Append(body, message)})))
+		})
+	}
+}

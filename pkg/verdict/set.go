@@ -211,9 +211,11 @@ func (s *set) symbols(m *member) outcome {
 		p, ok := s.exporter[m.scope()+u.Name]
 		var e Export
 		var inKernel bool
+		var owner *judging
 		switch {
 		case ok && s.members[p].outcome.state == Loads:
-			e, inKernel = exportOf(s.members[p].elf, u.Name), true
+			owner = s.members[p].judging
+			e, inKernel = exportOf(owner.elf, u.Name), true
 		case m.facts.Symvers == nil:
 			unknown++
 			continue
@@ -221,20 +223,23 @@ func (s *set) symbols(m *member) outcome {
 			e, inKernel = m.facts.Symvers.Symbols[u.Name]
 			inKernel = inKernel && (e.builtin() || s.comes(m, e.moduleName()))
 		}
-		if o := m.resolve(u, e, inKernel); o.state != Loads {
+		if o := m.resolve(u, e, inKernel, owner); o.state != Loads {
 			result = o
 		}
 	}
 	if unknown > 0 {
 		m.note(fmt.Sprintf("%d symbols that it needs: no Module.symvers", unknown))
 	}
-	return result
+	if result.state != Loads {
+		return result
+	}
+	return m.duplicates()
 }
 
 func exportOf(m *kmod.Module, name string) Export {
 	for _, e := range m.Exports {
 		if e.Name == name {
-			return Export{CRC: e.CRC, Module: m.Name, Namespace: e.Namespace}
+			return Export{CRC: e.CRC, Module: m.Name, GPL: e.GPL, Namespace: e.Namespace}
 		}
 	}
 	return Export{}

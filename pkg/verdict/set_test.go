@@ -55,6 +55,14 @@ func TestSet(t *testing.T) {
 	give := spec("give", sym("_printk", 1), kmodtest.Symbol{Name: "given", CRC: 9})
 	take := depends(spec("take", sym("given", 9)), "give")
 	proprietary := bytes.Replace(kmodtest.Build(spec("prop", sym("gpl_only", 2))), []byte("license=GPL"), []byte("license=BSD"), 1)
+	giveGPL := spec("givegpl", nil, kmodtest.Symbol{Name: "given_gpl", CRC: 9, GPL: true})
+	takeGPL := depends(spec("takegpl", sym("given_gpl", 9)), "givegpl")
+	notGPL := func(sp kmodtest.Spec) verdict.Module {
+		b := bytes.Replace(kmodtest.Build(sp), []byte("license=GPL"), []byte("license=BSD"), 1)
+		return verdict.Module{Path: sp.Name + ".ko", Stored: s.sign(t, b, modsig.Options{})}
+	}
+	flagged := giveGPL
+	flagged.ExportFlags = true
 	space := spec("space", sym("in_space", 3))
 	space.ImportNS = []string{"SPACE"}
 
@@ -106,6 +114,37 @@ func TestSet(t *testing.T) {
 		},
 		"GPL only": {
 			set:  []verdict.Module{{Path: "prop.ko", Stored: s.sign(t, proprietary, modsig.Options{})}},
+			want: []want{{verdict.MissingSymbol, "ENOENT", "prop: Unknown symbol gpl_only (err -2)", "symbol", 0}},
+		},
+		"GPL only from the set": {
+			set:  []verdict.Module{module(giveGPL), notGPL(takeGPL)},
+			want: []want{ok(1), {verdict.MissingSymbol, "ENOENT", "takegpl: Unknown symbol given_gpl (err -2)", "symbol", 0}},
+		},
+		"GPL only from the set, as Linux 7 writes it": {
+			set:  []verdict.Module{module(flagged), notGPL(takeGPL)},
+			want: []want{ok(1), {verdict.MissingSymbol, "ENOENT", "takegpl: Unknown symbol given_gpl (err -2)", "symbol", 0}},
+		},
+		"GPL only, both under the GPL":    {set: []verdict.Module{module(giveGPL), module(takeGPL)}, want: []want{ok(1), ok(2)}},
+		"GPL only from a proprietary one": {set: []verdict.Module{notGPL(giveGPL), module(takeGPL)}, want: []want{ok(1), {verdict.MissingSymbol, "ENOENT", "takegpl: Unknown symbol given_gpl (err -2)", "symbol", 0}}},
+		"from a proprietary one":          {set: []verdict.Module{notGPL(give), module(take)}, want: []want{ok(1), ok(2)}},
+		"GPL only behind a proprietary one's": {
+			set:  []verdict.Module{notGPL(give), module(depends(spec("mix", append(sym("given", 9), sym("gpl_only", 2)...)), "give"))},
+			want: []want{ok(1), {verdict.MissingSymbol, "ENOENT", "mix: Unknown symbol gpl_only (err -2)", "symbol", 0}},
+		},
+		"GPL only before a proprietary one's": {
+			set:  []verdict.Module{notGPL(give), module(depends(spec("mix", append(sym("gpl_only", 2), sym("given", 9)...)), "give"))},
+			want: []want{ok(1), {verdict.MissingSymbol, "ENOENT", "mix: Unknown symbol given (err -2)", "symbol", 0}},
+		},
+		"a symbol that the kernel exports": {
+			set:  []verdict.Module{module(spec("dup", nil, kmodtest.Symbol{Name: "_printk", CRC: 1}))},
+			want: []want{{verdict.WrongKernel, "ENOEXEC", "dup: exports duplicate symbol _printk (owned by kernel)", "duplicate-symbol", 0}},
+		},
+		"a symbol that a module of the kernel exports": {
+			set:  []verdict.Module{module(spec("dup", nil, kmodtest.Symbol{Name: "mc_register", CRC: 4}))},
+			want: []want{ok(1)},
+		},
+		"license that only begins like the GPL": {
+			set:  []verdict.Module{{Path: "prop.ko", Stored: s.sign(t, bytes.Replace(kmodtest.Build(spec("prop", sym("gpl_only", 2))), []byte("license=GPL\x00author=k"), []byte("license=GPL v3\x00autho"), 1), modsig.Options{})}},
 			want: []want{{verdict.MissingSymbol, "ENOENT", "prop: Unknown symbol gpl_only (err -2)", "symbol", 0}},
 		},
 		"namespace not imported": {

@@ -35,16 +35,19 @@ func (g *judging) undefined() []kmod.Symbol {
 	return out
 }
 
-// resolve is resolve_symbol with what simplify_symbols makes of it.
-func (g *judging) resolve(u kmod.Symbol, e Export, found bool) outcome {
+// resolve is resolve_symbol with what simplify_symbols makes of it. owner is
+// the module that exports the symbol, nil where that is not known or the kernel.
+func (g *judging) resolve(u kmod.Symbol, e Export, found bool, owner *judging) outcome {
 	name := g.elf.Name
-	if !found || e.GPL && !g.gplCompatible() {
+	refused := !found || e.GPL && g.proprietary
+	g.usesGPL = g.usesGPL || !refused && e.GPL
+	if refused || !g.inheritTaint(u.Name, owner) {
 		if u.Weak {
 			return outcome{state: Loads}
 		}
 		why := fmt.Sprintf("it needs symbol %s, which neither the kernel nor a module beside it exports", u.Name)
 		if found {
-			why = fmt.Sprintf("it needs symbol %s, which is for modules under the GPL only", u.Name)
+			why = fmt.Sprintf("it needs symbol %s, which is for modules under the GPL only, or it mixes such symbols with those of a proprietary module", u.Name)
 		}
 		line := g.sayLine("%s: Unknown symbol %s (err -2)", name, u.Name)
 		return outcome{MissingSymbol, eNOENT, line, ruleSymbol, why}
@@ -76,5 +79,37 @@ func (g *judging) gplCompatible() bool {
 	}
 	return slices.Contains([]string{
 		"GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL",
-	}, strings.TrimSpace(license))
+	}, license)
+}
+
+// inheritTaint is inherit_taint: who uses a proprietary module is proprietary,
+// too, and may not have used symbols for GPL modules before.
+func (g *judging) inheritTaint(symbol string, owner *judging) bool {
+	if owner == nil || !owner.proprietary {
+		return true
+	}
+	if g.usesGPL {
+		g.say("%s: module using GPL-only symbols uses symbols %s from proprietary module %s.", g.elf.Name, symbol, owner.elf.Name)
+		return false
+	}
+	if !g.proprietary {
+		g.say("%s: module uses symbols %s from proprietary module %s, inheriting taint.", g.elf.Name, symbol, owner.elf.Name)
+		g.proprietary = true
+	}
+	return true
+}
+
+// duplicates is verify_exported_symbols against what the kernel itself
+// exports. Modules of a set need not be loaded together, so they may agree.
+func (g *judging) duplicates() outcome {
+	if g.facts.Symvers == nil {
+		return fine()
+	}
+	for _, e := range g.elf.Exports {
+		if k, ok := g.facts.Symvers.Symbols[e.Name]; ok && k.builtin() {
+			line := g.sayLine("%s: exports duplicate symbol %s (owned by kernel)", g.elf.Name, e.Name)
+			return outcome{WrongKernel, eNOEXEC, line, ruleDuplicate, "it exports " + e.Name + ", which the kernel exports itself: it was built for a kernel without that"}
+		}
+	}
+	return fine()
 }

@@ -17,7 +17,7 @@ func (g *judging) unpack(stored []byte) (o outcome, ok bool) {
 	g.plain = stored
 	switch g.method(codec) {
 	case LoadCompressed:
-		return g.inKernel(stored, codec)
+		return g.inKernel(stored)
 	case LoadUserSpace:
 		return g.userSpace(stored, codec)
 	}
@@ -54,7 +54,7 @@ func (k *kernel) codec() kmod.Codec {
 }
 
 // inKernel is finit_module with MODULE_INIT_COMPRESSED_FILE.
-func (g *judging) inKernel(stored []byte, codec kmod.Codec) (outcome, bool) {
+func (g *judging) inKernel(stored []byte) (outcome, bool) {
 	own := g.codec()
 	if !g.is("MODULE_DECOMPRESS") || own == kmod.None {
 		if g.facts.Config == nil {
@@ -63,28 +63,18 @@ func (g *judging) inKernel(stored []byte, codec kmod.Codec) (outcome, bool) {
 		return outcome{state: BadCompression, errno: eOPNOTSUPP, rule: ruleDecompress, why: "the kernel does not decompress modules"}, false
 	}
 	bad := outcome{state: BadCompression, errno: eINVAL, rule: ruleDecompress}
-	var ke *kmod.KernelError
-	if err := kmod.CheckInKernel(stored, own); errors.As(err, &ke) && ke.Dmesg != "" {
-		bad.line, bad.why = g.sayLine("%s", ke.Dmesg), ke.Reason
+	var refused *kmod.KernelError
+	plain, err := kmod.DecodeInKernel(stored, own, 0)
+	switch {
+	case errors.As(err, &refused):
+		bad.line, bad.why = g.sayLine("%s", refused.Dmesg), refused.Reason
 		return bad, false
-	}
-	plain, err := decodeFirst(stored)
-	if err != nil {
+	case err != nil:
 		bad.why = err.Error()
-		g.note("which status the kernel prints for damaged " + string(codec) + " data")
 		return bad, false
 	}
 	g.plain = plain
 	return outcome{}, true
-}
-
-// decodeFirst gives the plain module whatever lies behind the compressed data.
-func decodeFirst(stored []byte) ([]byte, error) {
-	plain, _, err := kmod.Decode(stored, 0)
-	if errors.Is(err, kmod.ErrTrailing) {
-		return plain, nil
-	}
-	return plain, err
 }
 
 // userSpace is kmod without the kernel's help. A codec that it was built

@@ -43,10 +43,10 @@ func Input(f truth.Facts) cases.Input {
 		return n
 	}
 	plain := kmodtest.Symbol{Name: "sb_plain", CRC: crc(0x11111111)}
-	gpl := kmodtest.Symbol{Name: "sb_gpl", CRC: crc(0x22222222)}
+	gpl := kmodtest.Symbol{Name: "sb_gpl", CRC: crc(0x22222222), GPL: true}
 	spaced := kmodtest.Symbol{Name: "sb_spaced", CRC: crc(0x33333333)}
 	given := spaced
-	given.Namespace = "SBSPACE"
+	given.Namespace, given.GPL = "SBSPACE", true
 	return cases.Input{
 		Probes: map[string][]byte{
 			"sbprobe":   build(kmodtest.Spec{Name: "sbprobe", Undefined: kernel("_printk")}),
