@@ -138,7 +138,11 @@ func (o *outcome) message() string { return o.Status.Conditions[0].Message }
 func (o *outcome) result(name string) string {
 	for _, r := range o.Status.Results {
 		if r.Name == name {
-			return strings.Trim(string(r.Value), `"`)
+			var text string
+			if json.Unmarshal(r.Value, &text) == nil {
+				return text
+			}
+			return string(r.Value)
 		}
 	}
 	return ""

@@ -18,7 +18,6 @@ import (
 	"github.com/kmodseal/kmodseal/e2e/sample"
 	"github.com/kmodseal/kmodseal/pkg/kmm"
 	"github.com/kmodseal/kmodseal/pkg/kmodtest"
-	"github.com/kmodseal/kmodseal/pkg/modsig"
 )
 
 // module is the path of a driver's module in its image.
@@ -32,7 +31,13 @@ func pushDriver(t *testing.T, repo, kernel string) {
 	for _, n := range []string{"drv", "drv_helper"} {
 		e = append(e, sample.Entry{Name: module(kernel, n), Mode: 0o640, Content: kmodtest.Build(kmodtest.Spec{Name: n, Release: kernel, Pad: 50_000})})
 	}
-	layer, err := sample.Layer(e)
+	push(t, repo+":"+kmm.Normalize(kernel)+"-unsigned", e)
+}
+
+// push makes an image of a layer that is always the same and one with the entries.
+func push(t *testing.T, ref string, entries []sample.Entry) {
+	t.Helper()
+	layer, err := sample.Layer(entries)
 	require.NoError(t, err)
 	base, err := sample.Layer([]sample.Entry{{Name: "firmware.bin", Content: make([]byte, 1<<20)}})
 	require.NoError(t, err)
@@ -44,11 +49,19 @@ func pushDriver(t *testing.T, repo, kernel string) {
 	file.OS, file.Architecture = "linux", "amd64"
 	img, err = mutate.ConfigFile(img, file)
 	require.NoError(t, err)
-	require.NoError(t, remote.Write(tag(t, repo+":"+kmm.Normalize(kernel)+"-unsigned"), img))
+	require.NoError(t, remote.Write(tag(t, ref), img))
 }
 
 // signed checks a module in the registry: the unsigned bytes and a signature that verifies.
 func signed(t *testing.T, ref, path string, key *sample.Key, plain []byte) {
+	t.Helper()
+	want, err := key.Sign(plain)
+	require.NoError(t, err)
+	require.Equal(t, want, published(t, ref, path))
+}
+
+// published is a file of an image in the registry, which must have the mode of the source's.
+func published(t *testing.T, ref, path string) []byte {
 	t.Helper()
 	img, err := remote.Image(tag(t, ref))
 	require.NoError(t, err)
@@ -60,14 +73,10 @@ func signed(t *testing.T, ref, path string, key *sample.Key, plain []byte) {
 		if strings.TrimPrefix(h.Name, "/") != path {
 			continue
 		}
+		require.EqualValues(t, 0o640, h.Mode&0o777)
 		got, err := io.ReadAll(tr)
 		require.NoError(t, err)
-		want, err := key.Sign(plain)
-		require.NoError(t, err)
-		require.Equal(t, want, got)
-		require.EqualValues(t, 0o640, h.Mode&0o777)
-		_ = modsig.Append
-		return
+		return got
 	}
 }
 
@@ -86,10 +95,10 @@ func secrets(t *testing.T, ns string, key *sample.Key) {
 		{"signing-key", "key", b(k)},
 		{"signing-cert", "cert", b(c)},
 		{"other-cert", "cert", b(oc)},
-		{"pull", ".dockerconfigjson", b([]byte(`{"auths":{}}`))},
+		{"registry-auth", ".dockerconfigjson", b([]byte(`{"auths":{}}`))},
 	} {
 		kind := "Opaque"
-		if s.name == "pull" {
+		if s.name == "registry-auth" {
 			kind = "kubernetes.io/dockerconfigjson"
 		}
 		yaml += fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: %s}\ntype: %s\ndata: {%s: %s}\n---\n", s.name, kind, s.data, s.value)
@@ -104,5 +113,5 @@ func taskRun(name, cert string, params map[string]string) string {
 		y += fmt.Sprintf("    - {name: %s, value: %q}\n", k, v)
 	}
 	return y + "  workspaces:\n    - {name: signing-key, secret: {secretName: signing-key}}\n    - {name: certificate, secret: {secretName: " + cert + "}}\n" +
-		"    - {name: registry-auth, secret: {secretName: pull}}\n"
+		"    - {name: registry-auth, secret: {secretName: registry-auth}}\n"
 }

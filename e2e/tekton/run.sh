@@ -8,6 +8,7 @@ root=$(cd "$here/../.." && pwd)
 export LAB=${LAB:-$root/.cache/tekton} CGO_ENABLED=0
 
 "$here/lab.sh" deps
+"$root/e2e/driver/packages.sh"
 "$here/lab.sh" build
 cd "$root"
 go run ./e2e/images -platforms linux/amd64 -version e2e -out "$LAB/steps"

@@ -26,6 +26,8 @@ func TestTekton(t *testing.T) {
 	namespace(t, "drivers")
 	secrets(t, "drivers", key)
 	t.Run("SealImage", func(t *testing.T) { sealImage(t, key) })
+	t.Run("Samples", func(t *testing.T) { samples(t, key) })
+	t.Run("RealDriver", func(t *testing.T) { realDriver(t, key) })
 	t.Run("Failures", failures)
 	t.Run("Pipeline", func(t *testing.T) { pipeline(t, key) })
 	t.Run("Refusals", refusals)
@@ -53,6 +55,9 @@ func sealImage(t *testing.T, key *sample.Key) {
 		assert.Equal(t, digest(t, "drv:one"), o.result("IMAGE_DIGEST"))
 		assert.Equal(t, "2", o.result("signed-count"))
 		assert.Equal(t, "loads", o.result("verdict"))
+		assert.Equal(t, registry+"/drv:one@"+digest(t, "drv:one"), o.result("image-ref"))
+		assert.JSONEq(t, fmt.Sprintf(`{"uri": "oci://%s/drv:%s-unsigned", "digest": %q}`, registry, kernel, digest(t, "drv:"+kernel+"-unsigned")),
+			o.result("source_ARTIFACT_INPUTS"))
 		if i == 0 {
 			first = o.result("IMAGE_DIGEST")
 			mounts(t, o.Status.PodName)
@@ -143,6 +148,18 @@ func failures(t *testing.T) {
 		t.Log(o.message())
 		assert.Empty(t, digest(t, "drv:fail"))
 	})
+	// The Module loads two modules and signs one of them.
+	t.Run("left-over", func(t *testing.T) {
+		t.Parallel()
+		configMap(t, "left-over", strings.NewReplacer("drv*.ko", "drv.ko", "/fleet:${KERNEL_FULL_VERSION}\n", "/drv:fail\n",
+			"/fleet:${KERNEL_FULL_VERSION}-", "/drv:${KERNEL_FULL_VERSION}-").Replace(moduleYAML))
+		must(t, taskRun("left-over", "signing-cert", map[string]string{"kernel": kernel})+"    - {name: module, configMap: {name: left-over}}\n", "create", "-n", "drivers", "-f", "-")
+		o := await(t, "drivers", "taskrun/left-over")
+		assert.False(t, o.ok())
+		assert.Equal(t, 3, o.exit("verify"), o.message())
+		assert.Contains(t, logs(t, "drivers", "left-over"), "module drv_helper is required")
+		assert.Empty(t, digest(t, "drv:fail"))
+	})
 	// Tekton starts a deleted pod again; the run must end as if nothing had been.
 	t.Run("pod-deleted", func(t *testing.T) {
 		t.Parallel()
@@ -191,8 +208,7 @@ func pipeline(t *testing.T, key *sample.Key) {
 		kernels = append(kernels, k)
 		pushDriver(t, "fleet", k)
 	}
-	must(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: drv-module}\ndata:\n  module.yaml: |\n    "+
-		strings.ReplaceAll(strings.TrimSpace(moduleYAML), "\n", "\n    ")+"\n", "apply", "-n", "drivers", "-f", "-")
+	configMap(t, "drv-module", moduleYAML)
 	digests := map[string]string{}
 	for _, run := range []string{"fleet-1", "fleet-2"} {
 		start, before := time.Now(), writes(t)
@@ -211,10 +227,22 @@ func pipeline(t *testing.T, key *sample.Key) {
 			signed(t, "fleet:"+kmm.Normalize(k), module(k, "drv_helper"), key, kmodtest.Build(kmodtest.Spec{Name: "drv_helper", Release: k, Pad: 50_000}))
 		}
 		assert.Contains(t, o.result("kernels"), kernels[7])
+		index := logs(t, "drivers", run+"-summary")
+		for _, k := range kernels {
+			assert.Contains(t, o.result("images"), "/fleet:"+kmm.Normalize(k)+"@"+digests[k])
+			assert.Contains(t, index, `"digest": "`+digests[k]+`"`)
+		}
 		if run == "fleet-2" {
 			assert.Equal(t, before, writes(t), "the second run writes to the registry")
 		}
 	}
+}
+
+// configMap holds a Module for workspace module.
+func configMap(t *testing.T, name, module string) {
+	t.Helper()
+	must(t, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: "+name+"}\ndata:\n  module.yaml: |\n    "+
+		strings.ReplaceAll(strings.TrimSpace(module), "\n", "\n    ")+"\n", "apply", "-n", "drivers", "-f", "-")
 }
 
 func pipelineRun(name string, kernels []string) string {
