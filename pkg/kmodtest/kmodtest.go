@@ -24,6 +24,10 @@ type Spec struct {
 	Undefined []Symbol // symbols that the module wants
 	Exports   []Symbol // symbols that it gives
 
+	Relocations []uint32 // types, in .rela.text; 64-bit machines only
+
+	ModuleSize int // bytes of struct module, at least 80; default 128
+
 	ExportFlags bool // exports' kind in __kflagstab instead of a table of its own: Linux 7
 	AbsoluteCRC bool // exports' CRCs as absolute symbols: kernels before 5.19
 	ExtVersions bool // __version_ext_names and _crcs beside __versions: 6.14 on
@@ -50,6 +54,7 @@ func Build(s Spec) []byte {
 	f.add(section{name: ".modinfo", typ: progbits, flags: alloc, align: 1, data: s.modinfo()})
 	f.add(section{name: ".text", typ: progbits, flags: alloc | exec, align: 1, data: bytes.Repeat([]byte{0x90}, s.Pad)})
 	f.add(section{name: ".gnu.linkonce.this_module", typ: progbits, flags: alloc | write, align: 8, data: s.thisModule(a)})
+	f.addRelocations(s)
 	f.addVersions(s)
 	f.addExports(s)
 	if !s.Stripped {
@@ -100,7 +105,11 @@ func (s Spec) modinfo() []byte {
 // thisModule stands for struct module, of which only the name is filled in
 // (include/linux/module.h: it follows the state and a list head).
 func (s Spec) thisModule(a arch) []byte {
-	data := make([]byte, 128)
+	size := s.ModuleSize
+	if size == 0 {
+		size = 128
+	}
+	data := make([]byte, size)
 	at := 12
 	if a.is64 {
 		at = 24

@@ -193,3 +193,15 @@ func (f *file) addExportSymbols(t *symtab, s Spec) {
 		}
 	}
 }
+
+// addRelocations writes Elf64_Rela entries of the null symbol.
+func (f *file) addRelocations(s Spec) {
+	if len(s.Relocations) == 0 {
+		return
+	}
+	var data []byte
+	for _, t := range s.Relocations {
+		data = append(data, f.encode(elf.Rela64{Info: uint64(t)})...)
+	}
+	f.add(section{name: ".rela.text", typ: elf.SHT_RELA, align: 8, data: data, info: uint32(f.index(".text")), entsize: 24})
+}

@@ -106,3 +106,31 @@ func TestForced(t *testing.T) {
 		})
 	}
 }
+
+// TestRelocations: the arm64 loader knows no relocation through a global
+// offset table (apply_relocate_add in arch/arm64/kernel/module.c).
+func TestRelocations(t *testing.T) {
+	t.Parallel()
+	good := pki.Make(pki.Spec{Name: "good", Key: "alpha"})
+	refused := func(line string) answer { return answer{verdict.NotModule, "ENOEXEC", line, "relocation"} }
+	loads := answer{verdict.Loads, "", "", "key-in-keyring"}
+	for name, c := range map[string]struct {
+		machine string
+		types   []uint32
+		want    answer
+	}{
+		"none":                             {"arm64", nil, loads},
+		"all that are known":               {"arm64", []uint32{0, 256, 257, 275, 280, 282, 283, 293, 299}, loads},
+		"page of an offset table":          {"arm64", []uint32{283, 311, 312}, refused("module m: unsupported RELA relocation: 311")},
+		"hole in the numbers":              {"arm64", []uint32{281}, refused("module m: unsupported RELA relocation: 281")},
+		"behind the numbers":               {"arm64", []uint32{294}, refused("module m: unsupported RELA relocation: 294")},
+		"another machine is not looked at": {"amd64", []uint32{311}, loads},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			body := kmodtest.Build(kmodtest.Spec{Name: "m", Machine: c.machine, Release: rel, Relocations: c.types, Undefined: []kmodtest.Symbol{layout}})
+			j := machine(t, func(v *verdict.Config) { v.Kernel.Machine = c.machine }, good)
+			assert.Equal(t, c.want, answerOf(j.One(verdict.Module{Path: "m.ko", Stored: modsig.Append(body, pki.Sign(body, good, "sha256"))})))
+		})
+	}
+}

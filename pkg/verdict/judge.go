@@ -23,8 +23,9 @@ type judging struct {
 	anchor  *trusted // the certificate that vouches
 	tainted bool     // accepted although the signature does not vouch for it
 
-	proprietary bool // by its own license, or by that of a module it uses
-	usesGPL     bool // it resolved a symbol for GPL modules only
+	strange     uint32 // a relocation that the kernel does not know; 0: none
+	proprietary bool   // by its own license, or by that of a module it uses
+	usesGPL     bool   // it resolved a symbol for GPL modules only
 }
 
 // outcome is what a stage of the kernel's checks ends with.
@@ -46,6 +47,7 @@ func (j *Judge) judge(m Module) (*judging, outcome) {
 	}
 	g.v.Warnings = g.warnings(o.state)
 	if g.elf != nil {
+		g.strange = g.image.strangeRelocation()
 		g.wanted, g.proprietary = g.undefined(), !g.gplCompatible()
 	}
 	g.plain, g.body, g.image, g.message = nil, nil, image{}, g.message.withoutData()

@@ -42,6 +42,7 @@ const (
 	ruleSymbolCRC    = "symbol-version"
 	ruleNamespace    = "symbol-namespace"
 	ruleDepends      = "depends"
+	ruleRelocation   = "relocation"
 	ruleDuplicate    = "duplicate-symbol"
 )
 
@@ -74,6 +75,7 @@ func Rules() []Rule {
 		{ruleSymbolCRC, "kernel/module/version.c", "each symbol has the CRC that the module was built with"},
 		{ruleNamespace, "kernel/module/main.c", "a symbol of a namespace needs import_ns"},
 		{ruleSymbol, "kernel/module/main.c", "each undefined symbol is exported by the kernel or a loaded module"},
+		{ruleRelocation, "arch/arm64/kernel/module.c", "the loader knows the relocations of the module's code"},
 		{ruleDuplicate, "kernel/module/main.c", "no export has the name of one of the kernel's"},
 		{ruleDepends, "kmod: depmod, modprobe", "each module named in depends is there"},
 	}

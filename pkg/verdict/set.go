@@ -230,10 +230,12 @@ func (s *set) symbols(m *member) outcome {
 	if unknown > 0 {
 		m.note(fmt.Sprintf("%d symbols that it needs: no Module.symvers", unknown))
 	}
-	if result.state != Loads {
-		return result
+	for _, check := range []func() outcome{m.relocations, m.duplicates} {
+		if result.state == Loads {
+			result = check()
+		}
 	}
-	return m.duplicates()
+	return result
 }
 
 func exportOf(m *kmod.Module, name string) Export {

@@ -4,6 +4,7 @@
 package offline
 
 import (
+	"debug/elf"
 	"strings"
 
 	"github.com/kmodseal/kmodseal/e2e/secureboot/cases"
@@ -54,9 +55,29 @@ func Input(f truth.Facts) cases.Input {
 			"sbtake":    build(kmodtest.Spec{Name: "sbtake", Undefined: append(kernel(), plain, gpl), Depends: []string{"sbgive"}}),
 			"sbspace":   build(kmodtest.Spec{Name: "sbspace", Undefined: append(kernel(), spaced), Depends: []string{"sbgive"}, ImportNS: []string{"SBSPACE"}}),
 			"sbnowhere": build(kmodtest.Spec{Name: "sbnowhere", Undefined: append(kernel(), kmodtest.Symbol{Name: "sb_nowhere"})}),
-			"sbweak":    build(kmodtest.Spec{Name: "sbweak", Undefined: append(kernel(), kmodtest.Symbol{Name: "sb_perhaps", Weak: true})}),
+			"sbweak":    build(kmodtest.Spec{Name: "sbweak", Undefined: append(kernel(), kmodtest.Symbol{Name: "sb_perhaps", Weak: true}), Relocations: weakRelocations(f)}),
 			"sbrefuse":  build(kmodtest.Spec{Name: "sbrefuse", Undefined: kernel()}),
 		},
-		Foreign: kmodtest.Build(kmodtest.Spec{Name: "sbprobe", Machine: Machine(f), Release: "5.10.0-other", Pad: 2000}),
+		Foreign: foreign(f),
 	}
+}
+
+// weakRelocations is how the compiler gets at a weak symbol: on arm64 through
+// a global offset table (R_AARCH64_ADR_GOT_PAGE), which the kernel does not have.
+func weakRelocations(f truth.Facts) []uint32 {
+	if Machine(f) == "arm64" {
+		return []uint32{uint32(elf.R_AARCH64_ADR_GOT_PAGE)}
+	}
+	return nil
+}
+
+// ModuleSize is that of struct module in the stand-ins, in bytes.
+const ModuleSize = 128
+
+// foreign is a module for a kernel with another struct module, and so with
+// another CRC of module_layout where there are CRCs.
+func foreign(f truth.Facts) []byte {
+	s := kmodtest.Spec{Name: "sbprobe", Machine: Machine(f), Release: "5.10.0-other", Pad: 2000, ModuleSize: 2 * ModuleSize}
+	s.Undefined = []kmodtest.Symbol{{Name: "module_layout", CRC: f.CRCs["module_layout"] ^ 1}}
+	return kmodtest.Build(s)
 }
