@@ -13,6 +13,7 @@ LDFLAGS := -s -w -X github.com/kmodseal/kmodseal/pkg/step.version=$(VERSION)
 GOFUMPT      := mvdan.cc/gofumpt@v0.12.0
 GOLANGCI     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
 CRANE        := github.com/google/go-containerregistry/cmd/crane@v0.22.1
+GOVULNCHECK  := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 ACTIONLINT   := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 .PHONY: help
@@ -100,6 +101,20 @@ snapshot: ## A release into dist/snapshot: archives, SBOM, checksums, images, st
 	go run ./e2e/release -version v0.0.0-snapshot -platforms $(PLATFORMS) -out $(SNAPSHOT) -stamp $(SNAPSHOT)/yaml
 	go run ./e2e/images -version v0.0.0-snapshot -platforms $(PLATFORMS) -out $(SNAPSHOT)/images -stamp $(SNAPSHOT)/yaml/tasks >$(SNAPSHOT)/images.txt
 	@cat $(SNAPSHOT)/images.txt
+
+.PHONY: bundle
+bundle: ## The Tasks as a Tekton bundle into dist/images/tasks
+	go run ./e2e/images -version $(VERSION) -only none -bundle tasks -out dist/images
+
+.PHONY: e2e-release
+e2e-release: ## Two snapshots have the same bytes; sign-kmods builds for macOS and Windows
+	go test -tags e2e -count 1 -timeout 20m -v ./e2e/release/
+	GOOS=darwin go build -o /dev/null ./steps/sign-kmods
+	GOOS=windows go build -o /dev/null ./steps/sign-kmods
+
+.PHONY: vulnerabilities
+vulnerabilities: ## What is known of the modules that are linked in (network)
+	go run $(GOVULNCHECK) ./...
 
 $(TOOLS)/%:
 	@mkdir -p $(TOOLS)

@@ -5,6 +5,7 @@
 //	go run ./e2e/images -version v1.0.0 -out dist/images                  OCI layouts
 //	go run ./e2e/images -version v1.0.0 -push ghcr.io/kmodseal            and to a registry
 //	go run ./e2e/images -version v1.0.0 -stamp tasks                      and tag and digest into the YAML
+//	go run ./e2e/images -version v1.0.0 -only none -bundle tasks -out dist/images   a Tekton bundle of the YAML
 package main
 
 import (
@@ -25,8 +26,8 @@ import (
 )
 
 type options struct {
-	version, revision, out, push, stamp string
-	only, platforms                     []string
+	version, revision, out, push, stamp, bundle string
+	only, platforms                             []string
 }
 
 func main() {
@@ -37,6 +38,7 @@ func main() {
 	flag.StringVar(&o.out, "out", "", "folder for an OCI layout of each image")
 	flag.StringVar(&o.push, "push", "", "registry and path to push to, such as ghcr.io/kmodseal")
 	flag.StringVar(&o.stamp, "stamp", "", "folder whose YAML files get tag and digest of each image")
+	flag.StringVar(&o.bundle, "bundle", "", "folder whose YAML files to make a Tekton bundle of, named tasks; after -stamp")
 	flag.StringVar(&only, "only", "", "names of the steps, comma-separated; default all")
 	flag.StringVar(&platforms, "platforms", "linux/amd64,linux/arm64", "platforms, comma-separated")
 	flag.Parse()
@@ -69,7 +71,14 @@ func run(ctx context.Context, o *options) error {
 			return fmt.Errorf("publish %s: %w", about.Name, err)
 		}
 	}
-	return nil
+	if o.bundle == "" {
+		return nil
+	}
+	return publishBundle(o)
+}
+
+func tagOf(o *options, image string) (name.Tag, error) {
+	return name.NewTag(o.push + "/" + image + ":" + o.version)
 }
 
 // publish puts the image wherever the flags say, and prints a line of it.
@@ -92,7 +101,7 @@ func publish(about step.About, idx v1.ImageIndex, o *options) error {
 		}
 	}
 	if o.push != "" {
-		ref, err := name.NewTag(o.push + "/" + about.Name + ":" + o.version)
+		ref, err := tagOf(o, about.Name)
 		if err != nil {
 			return err
 		}
