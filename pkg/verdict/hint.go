@@ -64,8 +64,7 @@ func (g *judging) issuerTrusted() bool {
 
 func (g *judging) namedIn(list []unloaded) bool {
 	return slices.ContainsFunc(list, func(u unloaded) bool {
-		c, e := g.parseQuietly(u.anchor.DER)
-		return e == noError && g.message.names(c)
+		return u.cert != nil && g.message.names(u.cert)
 	})
 }
 

@@ -74,7 +74,7 @@ type rings struct {
 
 // unloaded is an anchor that the kernel puts nowhere, with the reason.
 type unloaded struct {
-	anchor Anchor
+	cert   *certificate // nil: the kernel cannot read it
 	reason string
 }
 
@@ -118,19 +118,27 @@ func (k *kernel) load(r *keyring, a Anchor, refusal string) *certificate {
 		refusal = "its hash is on the block list"
 	}
 	if refusal != "" {
-		k.rings.unloaded = append(k.rings.unloaded, unloaded{a, refusal})
+		k.leaveOut(c, e, refusal)
 		return nil
 	}
 	r.add(c, a)
 	return c
 }
 
+// leaveOut notes a certificate, as it was parsed, that goes nowhere.
+func (k *kernel) leaveOut(c *certificate, e Errno, reason string) {
+	if e != noError {
+		c = nil
+	}
+	k.rings.unloaded = append(k.rings.unloaded, unloaded{c, reason})
+}
+
 func (k *kernel) loadMOK(a Anchor) {
+	c, e := k.parseCertificate(a.DER)
 	if k.rules.noMOK != "" {
-		k.rings.unloaded = append(k.rings.unloaded, unloaded{a, k.rules.noMOK})
+		k.leaveOut(c, e, k.rules.noMOK)
 		return
 	}
-	c, e := k.parseCertificate(a.DER)
 	if e == noError && k.rules.machine && k.mayEnterMachine(c) && !c.blocked {
 		k.rings.secondary.add(c, a)
 		return

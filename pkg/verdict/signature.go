@@ -230,8 +230,7 @@ func (g *judging) whyUnsigned() string {
 // whyNoKey says which certificate is missing or where it went instead.
 func (g *judging) whyNoKey(m *message) string {
 	for _, u := range g.rings.unloaded {
-		c, e := g.parseQuietly(u.anchor.DER)
-		if e == noError && m.names(c) {
+		if u.cert != nil && m.names(u.cert) {
 			return "the signer's certificate is enrolled, but " + u.reason
 		}
 	}
@@ -246,11 +245,6 @@ func (g *judging) whyNoKey(m *message) string {
 		return "no trusted certificate was given"
 	}
 	return "the signer's certificate is in no keyring that the kernel asks for modules, nor is one above it that the signature leads to"
-}
-
-func (g *judging) parseQuietly(der []byte) (*certificate, Errno) {
-	k := g.kernel
-	return k.parseCertificate(der)
 }
 
 // names reports whether a signer of m is named like c.
