@@ -4,7 +4,6 @@
 package offline
 
 import (
-	"debug/elf"
 	"strings"
 
 	"github.com/kmodseal/kmodseal/e2e/secureboot/cases"
@@ -55,20 +54,11 @@ func Input(f truth.Facts) cases.Input {
 			"sbtake":    build(kmodtest.Spec{Name: "sbtake", Undefined: append(kernel(), plain, gpl), Depends: []string{"sbgive"}}),
 			"sbspace":   build(kmodtest.Spec{Name: "sbspace", Undefined: append(kernel(), spaced), Depends: []string{"sbgive"}, ImportNS: []string{"SBSPACE"}}),
 			"sbnowhere": build(kmodtest.Spec{Name: "sbnowhere", Undefined: append(kernel(), kmodtest.Symbol{Name: "sb_nowhere"})}),
-			"sbweak":    build(kmodtest.Spec{Name: "sbweak", Undefined: append(kernel(), kmodtest.Symbol{Name: "sb_perhaps", Weak: true}), Relocations: weakRelocations(f)}),
+			"sbweak":    build(kmodtest.Spec{Name: "sbweak", Undefined: append(kernel(), kmodtest.Symbol{Name: "sb_perhaps", Weak: true})}),
 			"sbrefuse":  build(kmodtest.Spec{Name: "sbrefuse", Undefined: kernel()}),
 		},
 		Foreign: foreign(f),
 	}
-}
-
-// weakRelocations is how the compiler gets at a weak symbol: on arm64 through
-// a global offset table (R_AARCH64_ADR_GOT_PAGE), which the kernel does not have.
-func weakRelocations(f truth.Facts) []uint32 {
-	if Machine(f) == "arm64" {
-		return []uint32{uint32(elf.R_AARCH64_ADR_GOT_PAGE)}
-	}
-	return nil
 }
 
 // ModuleSize is that of struct module in the stand-ins, in bytes.
