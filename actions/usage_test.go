@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -142,5 +143,54 @@ func TestThirdPartiesArePinned(t *testing.T) {
 				assert.Regexp(t, pinned, string(m[1]), f)
 			}
 		}
+	}
+}
+
+// TestProjectCI: the jobs of the project's own workflow make what .ci/run makes.
+func TestProjectCI(t *testing.T) {
+	t.Parallel()
+	script, err := os.ReadFile("../.ci/run")
+	require.NoError(t, err)
+	b, err := os.ReadFile("../.github/workflows/ci.yml")
+	require.NoError(t, err)
+	var w struct {
+		Jobs struct {
+			Make struct {
+				Strategy struct {
+					Matrix struct{ Include []struct{ Targets string } }
+				}
+			}
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(b, &w))
+	made := map[string]bool{}
+	for _, job := range w.Jobs.Make.Strategy.Matrix.Include {
+		for _, target := range strings.Fields(job.Targets) {
+			made[target] = true
+		}
+	}
+	targets := regexp.MustCompile(`(?m)^make ([a-z0-9-]+)`).FindAllStringSubmatch(string(script), -1)
+	require.NotEmpty(t, targets)
+	for _, m := range targets {
+		assert.True(t, made[m[1]], "no job makes %s", m[1])
+	}
+}
+
+// TestPermissions: every workflow says what its token may do, and no token may
+// do everything.
+func TestPermissions(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../.github/workflows/*.yml")
+	require.NoError(t, err)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		require.NoError(t, err)
+		var w struct{ Permissions map[string]string }
+		require.NoError(t, yaml.Unmarshal(b, &w), f)
+		require.NotNil(t, w.Permissions, f)
+		for what, level := range w.Permissions {
+			assert.Equal(t, "read", level, "%s: %s for all jobs", f, what)
+		}
+		assert.NotContains(t, string(b), "write-all", f)
 	}
 }

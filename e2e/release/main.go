@@ -4,6 +4,7 @@
 // version and Go give the same bytes.
 //
 //	go run ./e2e/release -version v1.0.0 -out dist/snapshot
+//	go run ./e2e/release -version v1.0.0 -out dist/snapshot -stamp .     and into actions and templates
 package main
 
 import (
@@ -21,8 +22,8 @@ import (
 )
 
 type options struct {
-	version, out string
-	platforms    []string
+	version, out, stamp string
+	platforms           []string
 }
 
 func main() {
@@ -30,6 +31,7 @@ func main() {
 	var platforms string
 	flag.StringVar(&o.version, "version", "v0.0.0-snapshot", "version of the release")
 	flag.StringVar(&o.out, "out", "dist/snapshot", "folder to write to")
+	flag.StringVar(&o.stamp, "stamp", "", "folder whose actions and templates get version and checksums")
 	flag.StringVar(&platforms, "platforms", "linux/amd64,linux/arm64,linux/ppc64le,linux/s390x", "platforms, comma-separated")
 	flag.Parse()
 	o.platforms = strings.Split(platforms, ",")
@@ -113,6 +115,11 @@ func sums(o *options, files []string) error {
 	}
 	if err := os.WriteFile(filepath.Join(o.out, "pins"), []byte(pins.String()), 0o644); err != nil { //nolint:gosec // published
 		return err
+	}
+	if o.stamp != "" {
+		if err := stamp(o.stamp, o.version, pins.String()); err != nil {
+			return err
+		}
 	}
 	return os.WriteFile(filepath.Join(o.out, "SHA256SUMS"), []byte(all.String()), 0o644) //nolint:gosec // published
 }

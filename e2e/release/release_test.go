@@ -3,7 +3,9 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,5 +86,64 @@ func checkParts(t *testing.T, dir string) {
 func TestVersionIsChecked(t *testing.T) {
 	for _, v := range []string{"", "1.2.3", "v1", "v1.2.3 x", "v1.2.3\n", "-X"} {
 		assert.Error(t, run(t.Context(), &options{version: v, out: t.TempDir()}), v)
+	}
+}
+
+// TestSnapshotTwiceGivesTheSameBytes: binaries, images, lists of parts and stamped YAML.
+func TestSnapshotTwiceGivesTheSameBytes(t *testing.T) {
+	first, second := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "elsewhere", "b")
+	for _, dir := range []string{first, second} {
+		cmd := exec.Command("make", "-C", "../..", "snapshot", "SNAPSHOT="+dir, "PLATFORMS=linux/amd64,linux/s390x")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+		t.Setenv("TZ", "Pacific/Auckland")
+		t.Setenv("USER", "somebody")
+	}
+	a, b := tree(t, first), tree(t, second)
+	assert.Equal(t, a, b)
+	for _, want := range []string{
+		"SHA256SUMS", "images.txt", "kmodseal_linux_s390x.tar.gz", "kmodseal_linux_s390x.cdx.json",
+		"images/sign-kmods/index.json", "yaml/actions/pins", "yaml/tasks/seal-image/seal-image.yaml",
+	} {
+		assert.Contains(t, a, want)
+	}
+	task, err := os.ReadFile(filepath.Join(first, "yaml/tasks/sign-kmods/sign-kmods.yaml"))
+	require.NoError(t, err)
+	assert.Regexp(t, `image: ghcr\.io/kmodseal/sign-kmods:v0\.0\.0-snapshot@sha256:[0-9a-f]{64}\n`, string(task))
+	component, err := os.ReadFile(filepath.Join(first, "yaml/templates/seal-image/template.yml"))
+	require.NoError(t, err)
+	assert.Regexp(t, `default: "v0\.0\.0-snapshot"\n`, string(component))
+	assert.Regexp(t, `default: "amd64:[0-9a-f]{64} s390x:[0-9a-f]{64}"\n`, string(component))
+}
+
+// tree is the checksum of every file below dir.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	sums := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		name, _ := filepath.Rel(dir, path) //nolint:errcheck // below dir
+		sums[name] = fmt.Sprintf("%x", sha256.Sum256(b))
+		return err
+	}))
+	return sums
+}
+
+func TestStampRefusesWhatItDoesNotFind(t *testing.T) {
+	for name, text := range map[string]string{
+		"no input":    "spec:\n  inputs:\n    x:\n      description: y\n      default: \"\"\n",
+		"no checksum": "    release:\n      description: y\n      default: \"\"\n",
+		"twice":       strings.Repeat("    release:\n      description: y\n      default: \"\"\n    checksum:\n      description: y\n      default: \"\"\n", 2),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.MkdirAll(filepath.Join(dir, "actions"), 0o755))
+			require.NoError(t, os.MkdirAll(filepath.Join(dir, "templates/a"), 0o755))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "templates/a/template.yml"), []byte(text), 0o600))
+			require.ErrorContains(t, stamp(dir, "v1.0.0", "version v1.0.0\n"), "template.yml")
+		})
 	}
 }
