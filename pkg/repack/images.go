@@ -59,7 +59,7 @@ func others(entries []source.Entry) bool {
 
 func (j *job) inspect(ctx context.Context, images []source.Image) ([]*inspected, error) {
 	i := &inspector{
-		manifest: j.manifest, gate: j.gate, certPath: j.certPath, warn: j.Warn,
+		manifest: j.manifest, gate: j.gate, certPath: j.certPath, whole: j.Mode == Rewrite, warn: j.Warn,
 		meter: &meter{phase: "check", tell: j.Progress},
 	}
 	var out []*inspected

@@ -26,11 +26,13 @@ type inspector struct {
 	manifest *manifest.Manifest
 	gate     *gate
 	certPath string
+	whole    bool // read every layer, whatever kmods.json says of them
 	meter    *meter
 	warn     func(format string, args ...any)
 }
 
-// image reads the layers of img that hold modules and all above them.
+// image reads the layers of img that hold modules and all above them; all of
+// its layers where unsigned copies below have to be found, too.
 func (s *inspector) image(ctx context.Context, img source.Image) (*inspected, error) {
 	out := &inspected{Image: img}
 	layers, err := img.Layers()
@@ -50,7 +52,11 @@ func (s *inspector) image(ctx context.Context, img source.Image) (*inspected, er
 	if len(ms) == 0 {
 		return out, nil
 	}
-	now, err := s.find(ctx, out, layers, lowest(p, ms), ms)
+	low := 0
+	if !s.whole {
+		low = lowest(p, ms)
+	}
+	now, err := s.find(ctx, out, layers, low, ms)
 	if err != nil {
 		return nil, err
 	}
@@ -85,16 +91,10 @@ func (s *inspector) platform(img source.Image, layers []v1.Layer) (*manifest.Pla
 // lowest is the first layer to be read.
 func lowest(p *manifest.Platform, ms []*manifest.Module) int {
 	low := len(p.Layers)
-	at := func(digest string) {
-		if n := slices.Index(p.Layers, digest); n >= 0 && n < low {
+	for _, m := range ms {
+		if n := slices.Index(p.Layers, m.Layer); n >= 0 && n < low {
 			low = n
 		}
-	}
-	for _, m := range ms {
-		at(m.Layer)
-	}
-	for _, c := range p.Shadowed {
-		at(c.Layer)
 	}
 	return low
 }

@@ -64,9 +64,8 @@ func TestRewrite(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, c.kind, c.media)
-			change(t, s.folder, func(m *manifest.Manifest) {
-				m.Platforms[0].Shadowed = []manifest.Copy{{Path: dir + "a.ko", Layer: m.Platforms[0].Layers[1]}, {Path: dir + "d.ko", Layer: m.Platforms[0].Layers[1]}}
-			})
+			// Whoever edits the list cannot hide a copy.
+			change(t, s.folder, func(m *manifest.Manifest) { m.Platforms[0].Shadowed = nil })
 			o := s.options("drv:signed")
 			o.Mode = Rewrite
 			mustRun(t, o)

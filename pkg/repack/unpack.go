@@ -71,6 +71,9 @@ func unpackInto(ctx context.Context, dir string, tars []tarball, warn func(strin
 			return err
 		}
 	}
+	if u.attributes > 0 {
+		warn("left out: extended attributes (such as capabilities) of %d files", u.attributes)
+	}
 	if len(u.special) > 0 {
 		warn("left out: %d device nodes, pipes and sockets, the first is %s", len(u.special), u.special[0])
 	}
@@ -84,6 +87,8 @@ type unpacker struct {
 	dirs    map[string]*tar.Header // modes and times are set at the end
 	special []string
 	owner   bool
+
+	attributes int // entries with extended attributes
 }
 
 func (u *unpacker) layer(ctx context.Context, t tarball) error {
@@ -110,6 +115,9 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 	name := path.Clean("/" + h.Name)[1:]
 	if name == "" || h.Typeflag == tar.TypeXGlobalHeader {
 		return nil
+	}
+	if hasAttributes(h) {
+		u.attributes++
 	}
 	parent, err := u.resolve(path.Dir(name), true)
 	if err != nil {
@@ -202,4 +210,14 @@ func (u *unpacker) finish() error {
 		}
 	}
 	return nil
+}
+
+// hasAttributes knows extended attributes as GNU tar, Docker and BuildKit write them.
+func hasAttributes(h *tar.Header) bool {
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "SCHILY.xattr.") {
+			return true
+		}
+	}
+	return false
 }
