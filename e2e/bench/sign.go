@@ -52,7 +52,7 @@ func writeModules(dir string, n int) error {
 		if err != nil {
 			return err
 		}
-		if err := os.Rename(dir, used); err != nil {
+		if err := os.Rename(dir, filepath.Join(used, filepath.Base(dir))); err != nil {
 			return err
 		}
 	}
