@@ -43,8 +43,8 @@ race: ## The tests under the race detector (needs gcc)
 	CGO_ENABLED=1 go test -race ./pkg/... ./e2e/cli/...
 
 .PHONY: fuzz
-fuzz: ## Every fuzz target for FUZZTIME (default 10s)
-	e2e/fuzz.sh $(or $(FUZZTIME),10s)
+fuzz: ## Every fuzz target, FUZZTIME executions of each (default 5000x)
+	e2e/fuzz.sh $(or $(FUZZTIME),5000x)
 
 .PHONY: cover
 cover: ## Coverage by package
