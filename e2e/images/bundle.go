@@ -11,9 +11,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"sigs.k8s.io/yaml"
@@ -92,31 +90,9 @@ func publishBundle(o *options) error {
 	if err != nil {
 		return fmt.Errorf("bundle: %w", err)
 	}
-	digest, err := img.Digest()
+	digest, err := publish("tasks", img, o)
 	if err != nil {
-		return err
-	}
-	if o.out != "" {
-		dir := filepath.Join(o.out, "tasks")
-		if err := os.RemoveAll(dir); err != nil {
-			return err
-		}
-		l, err := layout.Write(dir, empty.Index)
-		if err != nil {
-			return err
-		}
-		if err := l.AppendImage(img, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": o.version})); err != nil {
-			return err
-		}
-	}
-	if o.push != "" {
-		ref, err := tagOf(o, "tasks")
-		if err != nil {
-			return err
-		}
-		if err := remote.Write(ref, img); err != nil {
-			return err
-		}
+		return fmt.Errorf("publish the bundle: %w", err)
 	}
 	_, err = fmt.Println("tasks", digest)
 	return err

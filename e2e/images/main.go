@@ -13,16 +13,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-
-	"github.com/kmodseal/kmodseal/pkg/step"
 )
 
 type options struct {
@@ -67,8 +60,12 @@ func run(ctx context.Context, o *options) error {
 		if err != nil {
 			return fmt.Errorf("build %s: %w", about.Name, err)
 		}
-		if err := publish(about, idx, o); err != nil {
+		digest, err := publish(about.Name, idx, o)
+		if err != nil {
 			return fmt.Errorf("publish %s: %w", about.Name, err)
+		}
+		if err := record(about.Name, idx, digest, o); err != nil {
+			return fmt.Errorf("record %s: %w", about.Name, err)
 		}
 	}
 	if o.bundle == "" {
@@ -77,44 +74,14 @@ func run(ctx context.Context, o *options) error {
 	return publishBundle(o)
 }
 
-func tagOf(o *options, image string) (name.Tag, error) {
-	return name.NewTag(o.push + "/" + image + ":" + o.version)
-}
-
-// publish puts the image wherever the flags say, and prints a line of it.
-func publish(about step.About, idx v1.ImageIndex, o *options) error {
-	digest, err := idx.Digest()
-	if err != nil {
-		return err
-	}
-	if o.out != "" {
-		dir := filepath.Join(o.out, about.Name)
-		if err := os.RemoveAll(dir); err != nil {
-			return err
-		}
-		l, err := layout.Write(dir, empty.Index)
-		if err != nil {
-			return err
-		}
-		if err := l.AppendIndex(idx, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": o.version})); err != nil {
-			return err
-		}
-	}
-	if o.push != "" {
-		ref, err := tagOf(o, about.Name)
-		if err != nil {
-			return err
-		}
-		if err := remote.WriteIndex(ref, idx); err != nil {
-			return err
-		}
-	}
+// record stamps the digest where the flags say so, and prints a line of the image.
+func record(image string, idx v1.ImageIndex, digest v1.Hash, o *options) error {
 	if o.stamp != "" {
-		if err := stamp(o.stamp, about.Name, o.version+"@"+digest.String()); err != nil {
+		if err := stamp(o.stamp, image, o.version+"@"+digest.String()); err != nil {
 			return err
 		}
 	}
-	return describe(about.Name, idx, digest)
+	return describe(image, idx, digest)
 }
 
 // describe prints name, digest and the compressed size of each platform.
