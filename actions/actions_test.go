@@ -16,11 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/kmodseal/kmodseal/pkg/step"
-	"github.com/kmodseal/kmodseal/pkg/step/extractkmods"
-	"github.com/kmodseal/kmodseal/pkg/step/plankmods"
-	"github.com/kmodseal/kmodseal/pkg/step/repackimage"
-	"github.com/kmodseal/kmodseal/pkg/step/signkmods"
-	"github.com/kmodseal/kmodseal/pkg/step/verifykmods"
+	"github.com/kmodseal/kmodseal/pkg/step/catalog"
 )
 
 var update = flag.Bool("update", false, "write the tables of the README files")
@@ -46,18 +42,6 @@ type input struct {
 	Default     *string
 }
 
-// steps are the steps of each action, in order.
-func steps() map[string][]step.Command {
-	return map[string][]step.Command{
-		"plan-kmods":    {plankmods.New()},
-		"extract-kmods": {extractkmods.New()},
-		"sign-kmods":    {signkmods.New()},
-		"verify-kmods":  {verifykmods.New()},
-		"repack-image":  {repackimage.New()},
-		"seal-image":    {extractkmods.New(), signkmods.New(), verifykmods.New(), repackimage.New()},
-	}
-}
-
 // notInputs are flags that have no use in an action.
 func notInputs() []string { return []string{"help", "version", "output", "results-dir", "dotenv"} }
 
@@ -71,7 +55,7 @@ func load(t *testing.T, name string) (a action, text string) {
 
 func each(t *testing.T, check func(t *testing.T, name string, a action, text string)) {
 	t.Helper()
-	for name := range steps() {
+	for name := range catalog.Jobs() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a, text := load(t, name)
@@ -84,11 +68,11 @@ func TestEveryStepHasAnAction(t *testing.T) {
 	t.Parallel()
 	dirs, err := filepath.Glob("*/action.yml")
 	require.NoError(t, err)
-	assert.Len(t, dirs, len(steps()))
+	assert.Len(t, dirs, len(catalog.Jobs()))
 	binaries, err := os.ReadDir("../steps")
 	require.NoError(t, err)
 	for _, b := range binaries {
-		assert.Contains(t, steps(), b.Name())
+		assert.Contains(t, catalog.Jobs(), b.Name())
 	}
 }
 
@@ -96,7 +80,7 @@ func TestEveryStepHasAnAction(t *testing.T) {
 func wanted(t *testing.T, name string) map[string]*string {
 	t.Helper()
 	want := map[string]*string{}
-	for _, cmd := range steps()[name] {
+	for _, cmd := range catalog.Jobs()[name] {
 		flags, err := step.Flags(cmd)
 		require.NoError(t, err)
 		for _, f := range flags {
@@ -148,7 +132,7 @@ func TestDescriptionsAreTheFlags(t *testing.T) {
 		if name == "seal-image" {
 			t.Skip("its inputs stand for several steps")
 		}
-		flags, err := step.Flags(steps()[name][0])
+		flags, err := step.Flags(catalog.Jobs()[name][0])
 		require.NoError(t, err)
 		for _, f := range flags {
 			if i, ok := a.Inputs[f.Name]; ok {
@@ -165,8 +149,8 @@ func TestEveryFlagArrives(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, name string, a action, _ string) {
 		ran := a.Runs.Steps[1:]
-		require.Len(t, ran, len(steps()[name]))
-		for i, cmd := range steps()[name] {
+		require.Len(t, ran, len(catalog.Jobs()[name]))
+		for i, cmd := range catalog.Jobs()[name] {
 			flags, err := step.Flags(cmd)
 			require.NoError(t, err)
 			want := []string{"BIN"}

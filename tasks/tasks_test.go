@@ -19,11 +19,7 @@ import (
 
 	"github.com/kmodseal/kmodseal/pkg/ci"
 	"github.com/kmodseal/kmodseal/pkg/step"
-	"github.com/kmodseal/kmodseal/pkg/step/extractkmods"
-	"github.com/kmodseal/kmodseal/pkg/step/plankmods"
-	"github.com/kmodseal/kmodseal/pkg/step/repackimage"
-	"github.com/kmodseal/kmodseal/pkg/step/signkmods"
-	"github.com/kmodseal/kmodseal/pkg/step/verifykmods"
+	"github.com/kmodseal/kmodseal/pkg/step/catalog"
 )
 
 var update = flag.Bool("update", false, "write the tables of the README files")
@@ -68,10 +64,6 @@ type stepSpec struct {
 	Resources       map[string]any `json:"computeResources"`
 }
 
-func commands() []step.Command {
-	return []step.Command{plankmods.New(), extractkmods.New(), signkmods.New(), verifykmods.New(), repackimage.New()}
-}
-
 func load(t *testing.T, path string) (*object, string) {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -109,7 +101,7 @@ func names(list []named) []string {
 
 func TestParamsAreFlags(t *testing.T) {
 	t.Parallel()
-	for _, cmd := range commands() {
+	for _, cmd := range catalog.Steps() {
 		name := cmd.About().Name
 		flags, err := step.Flags(cmd)
 		require.NoError(t, err)
@@ -149,7 +141,7 @@ func TestParamsAreFlags(t *testing.T) {
 func TestSealImageParams(t *testing.T) {
 	t.Parallel()
 	known := map[string]bool{}
-	for _, cmd := range commands() {
+	for _, cmd := range catalog.Steps() {
 		flags, err := step.Flags(cmd)
 		require.NoError(t, err)
 		for _, f := range flags {

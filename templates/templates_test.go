@@ -17,11 +17,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/kmodseal/kmodseal/pkg/step"
-	"github.com/kmodseal/kmodseal/pkg/step/extractkmods"
+	"github.com/kmodseal/kmodseal/pkg/step/catalog"
 	"github.com/kmodseal/kmodseal/pkg/step/plankmods"
-	"github.com/kmodseal/kmodseal/pkg/step/repackimage"
-	"github.com/kmodseal/kmodseal/pkg/step/signkmods"
-	"github.com/kmodseal/kmodseal/pkg/step/verifykmods"
 )
 
 var update = flag.Bool("update", false, "write the tables of the README files")
@@ -41,17 +38,6 @@ type input struct {
 	Options           []string
 }
 
-func steps() map[string][]step.Command {
-	return map[string][]step.Command{
-		"plan-kmods":    {plankmods.New()},
-		"extract-kmods": {extractkmods.New()},
-		"sign-kmods":    {signkmods.New()},
-		"verify-kmods":  {verifykmods.New()},
-		"repack-image":  {repackimage.New()},
-		"seal-image":    {extractkmods.New(), signkmods.New(), verifykmods.New(), repackimage.New()},
-	}
-}
-
 // own are the inputs that are no flags; path holds the arguments.
 func own() []string {
 	return []string{"job-name", "stage", "image", "needs", "release", "checksum", "path"}
@@ -59,7 +45,7 @@ func own() []string {
 
 func each(t *testing.T, check func(t *testing.T, name string, c component)) {
 	t.Helper()
-	for name := range steps() {
+	for name := range catalog.Jobs() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			check(t, name, load(t, name))
@@ -91,7 +77,7 @@ func flags(t *testing.T, name string) []step.Flag {
 		skip = append(skip, "kmods")
 	}
 	var all []step.Flag
-	for _, cmd := range steps()[name] {
+	for _, cmd := range catalog.Jobs()[name] {
 		fs, err := step.Flags(cmd)
 		require.NoError(t, err)
 		for _, f := range fs {
@@ -154,7 +140,7 @@ func TestEveryFlagArrives(t *testing.T) {
 			assert.Equal(t, "$[[ inputs."+f.Name+" ]]", v, f.Name)
 		}
 		assert.NotContains(t, strings.Join(c.Job.Script, "\n"), "$[[")
-		for _, cmd := range steps()[name] {
+		for _, cmd := range catalog.Jobs()[name] {
 			assert.Contains(t, strings.Join(c.Job.Script, "\n"), cmd.About().Name)
 		}
 	})

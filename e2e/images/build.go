@@ -20,19 +20,10 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 
 	"github.com/kmodseal/kmodseal/pkg/step"
-	"github.com/kmodseal/kmodseal/pkg/step/extractkmods"
-	"github.com/kmodseal/kmodseal/pkg/step/plankmods"
-	"github.com/kmodseal/kmodseal/pkg/step/repackimage"
-	"github.com/kmodseal/kmodseal/pkg/step/signkmods"
-	"github.com/kmodseal/kmodseal/pkg/step/verifykmods"
 )
 
 // nonRoot is the user and group of the processes, as distroless has it.
 const nonRoot = "65532:65532"
-
-func commands() []step.Command {
-	return []step.Command{plankmods.New(), extractkmods.New(), signkmods.New(), verifykmods.New(), repackimage.New()}
-}
 
 // networked steps get the certificate authorities; the others have no use for them.
 func networked(cmd string) bool {

@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kmodseal/kmodseal/pkg/step/catalog"
 )
 
 type options struct {
@@ -51,7 +53,7 @@ func run(ctx context.Context, o *options) error {
 		return err
 	}
 	defer os.RemoveAll(work) //nolint:errcheck // a temporary folder
-	for _, cmd := range commands() {
+	for _, cmd := range catalog.Steps() {
 		about := cmd.About()
 		if len(o.only) > 0 && !contains(o.only, about.Name) {
 			continue
