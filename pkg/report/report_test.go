@@ -227,6 +227,19 @@ func TestTableFitsTheTerminal(t *testing.T) {
 	assert.Contains(t, b.String(), "\x1b[32mloads")
 }
 
+func TestTableEndsWithTheNotes(t *testing.T) {
+	t.Parallel()
+	r := &report.Report{Modules: []report.Module{{Path: "a.ko", Verdict: "loads"}}, Notes: []string{"nothing was pushed", "two\nlines \x1b[31m"}}
+	var b bytes.Buffer
+	require.NoError(t, report.Table(&b, r, report.Style{}))
+	_, notes, _ := strings.Cut(b.String(), "\n\n")
+	assert.Equal(t, "note: nothing was pushed\n\nnote: "+report.Plain(r.Notes[1])+"\n", notes)
+	assert.NotContains(t, report.Plain(r.Notes[1]), "\x1b")
+	b.Reset()
+	require.NoError(t, report.HTML(&b, r))
+	assert.Contains(t, b.String(), "<p>Note: nothing was pushed</p>")
+}
+
 func TestTableOfHostileNamesHasALineEach(t *testing.T) {
 	t.Parallel()
 	var b bytes.Buffer

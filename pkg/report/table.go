@@ -19,7 +19,7 @@ type Style struct {
 const notesShown = 20
 
 // Table writes r for people: one line a module, then what is wrong with each
-// module that would not load.
+// module that would not load, and the notes.
 func Table(w io.Writer, r *Report, s Style) error {
 	cols := columns(r)
 	t := table.NewWriter()
@@ -42,6 +42,9 @@ func Table(w io.Writer, r *Report, s Style) error {
 		fmt.Fprintln(out, strings.TrimRight(line, " "))
 	}
 	explain(out, r)
+	for _, n := range r.Notes {
+		fmt.Fprintf(out, "\nnote: %s\n", Plain(n))
+	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }
