@@ -3,6 +3,7 @@ package kmodtest
 import (
 	"bytes"
 	"debug/elf"
+	"strings"
 )
 
 // versionSize is struct modversion_info: an unsigned long and a name, 64 bytes
@@ -89,25 +90,31 @@ func (f *file) addExports(s Spec) {
 	if len(s.Exports) == 0 {
 		return
 	}
-	strings, _, _ := kstrtab(s.Exports)
+	names, _, _ := kstrtab(s.Exports)
 	for _, table := range []string{"__ksymtab", "__ksymtab_gpl"} {
-		if n := len(s.table(table)); n > 0 {
-			f.add(section{name: table, typ: progbits, flags: alloc, align: 4, data: make([]byte, 12*n)})
+		if exports := s.table(table); len(exports) > 0 {
+			f.add(section{name: table, typ: progbits, flags: alloc, align: 4, data: make([]byte, 12*len(exports))})
+			f.addCRCs(crcTable(table), exports)
 		}
 	}
 	if s.ExportFlags {
 		f.add(section{name: "__kflagstab", typ: progbits, flags: alloc, align: 1, data: s.exportFlags()})
 	}
-	f.add(section{name: "__ksymtab_strings", typ: progbits, flags: alloc, align: 1, data: strings})
-	if s.AbsoluteCRC {
-		return
-	}
+	f.add(section{name: "__ksymtab_strings", typ: progbits, flags: alloc, align: 1, data: names})
+}
+
+// addCRCs writes the table of the exports' CRCs; without MODVERSIONS there is none.
+func (f *file) addCRCs(table string, exports []Symbol) {
 	var crcs []byte
-	for _, e := range s.Exports {
+	for _, e := range exports {
 		crcs = append(crcs, f.encode(e.CRC)...)
 	}
-	f.add(section{name: "__kcrctab", typ: progbits, flags: alloc, align: 4, data: crcs})
+	if bytes.Count(crcs, []byte{0}) < len(crcs) {
+		f.add(section{name: table, typ: progbits, flags: alloc, align: 4, data: crcs})
+	}
 }
+
+func crcTable(ksymtab string) string { return strings.Replace(ksymtab, "ksymtab", "kcrctab", 1) }
 
 // index of the section called name, 0 where there is none.
 func (f *file) index(name string) uint16 {
@@ -182,15 +189,15 @@ func (f *file) addExportSymbols(t *symtab, s Spec) {
 	for i, e := range s.Exports {
 		table := s.tableOf(e)
 		t.add("__ksymtab_"+e.Name, elf.STB_LOCAL, f.index(table), 12*entries[table])
+		if !s.AbsoluteCRC {
+			t.crc(e, elf.STB_LOCAL, f.index(crcTable(table)), 4*entries[table])
+		}
 		entries[table]++
 		if s.ExportFlags {
 			t.add("__flags_"+e.Name, elf.STB_LOCAL, f.index("__kflagstab"), uint64(i))
 		}
 		t.add("__kstrtab_"+e.Name, elf.STB_LOCAL, f.index("__ksymtab_strings"), uint64(names[i]))
 		t.add("__kstrtabns_"+e.Name, elf.STB_LOCAL, f.index("__ksymtab_strings"), uint64(spaces[i]))
-		if !s.AbsoluteCRC {
-			t.crc(e, elf.STB_LOCAL, f.index("__kcrctab"), uint64(4*i))
-		}
 	}
 }
 

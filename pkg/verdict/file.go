@@ -18,7 +18,7 @@ func (g *judging) fileStage() outcome {
 	if g.elf == nil { // stricter than the kernel; nothing is known of such a module
 		return outcome{state: NotModule, errno: eNOEXEC, rule: ruleELF, why: g.elfErr.Error()}
 	}
-	for _, check := range []func() outcome{g.checkLayout, g.checkVermagic} {
+	for _, check := range []func() outcome{g.checkLayout, g.checkVermagic, g.exportVersions, g.checkImports} {
 		if o := check(); o.state != Loads {
 			return o
 		}
@@ -36,6 +36,31 @@ func (g *judging) checkLayout() outcome {
 		return fine()
 	}
 	return g.checkCRC("module_layout", kernels.CRC, ruleLayout, WrongKernel, eNOEXEC)
+}
+
+// exportVersions is check_export_symbol_versions: who exports gives the CRCs
+// of what it exports.
+func (g *judging) exportVersions() outcome {
+	if g.facts.Symvers == nil || g.facts.Symvers.Symbols["module_layout"].CRC == 0 || g.versionsOff() {
+		return fine()
+	}
+	for _, kind := range []string{"", "_gpl"} {
+		if g.image.filled("__ksymtab"+kind) && !g.image.filled("__kcrctab"+kind) {
+			return g.forced("no versions for exported symbols", ruleExportCRC, "it exports symbols without their versions, which the kernel wants")
+		}
+	}
+	return fine()
+}
+
+// checkImports is what setup_modinfo refuses since 6.16.
+func (g *judging) checkImports() outcome {
+	for _, ns := range g.elf.Namespaces {
+		if strings.HasPrefix(ns, moduleNamespace) && g.namesModules() {
+			line := g.sayLine("%s: module tries to import module namespace: %s", g.elf.Name, ns)
+			return outcome{MissingSymbol, ePERM, line, ruleNamespace, "it imports " + ns + ", a namespace that only the kernel gives, by the module's name"}
+		}
+	}
+	return fine()
 }
 
 // checkCRC is check_version.

@@ -62,6 +62,9 @@ func TestForced(t *testing.T) {
 	noMagic := kmodtest.Build(kmodtest.Spec{Name: "m", Release: rel, Undefined: []kmodtest.Symbol{layout}})
 	noMagic[bytes.Index(noMagic, []byte("vermagic="))] = 'X'
 	noVersions := kmodtest.Build(kmodtest.Spec{Name: "m", Vermagic: rel + " SMP mod_unload modversions "})
+	bare := kmodtest.Build(kmodtest.Spec{Name: "m", Release: rel, Undefined: []kmodtest.Symbol{layout}, Exports: []kmodtest.Symbol{{Name: "given", GPL: true}}})
+	full := kmodtest.Build(kmodtest.Spec{Name: "m", Release: rel, Undefined: []kmodtest.Symbol{layout}, Exports: []kmodtest.Symbol{{Name: "given", CRC: 1}, {Name: "other", CRC: 2, GPL: true}}})
+	plainOnly := bytes.Replace(full, []byte("__kcrctab_gpl"), []byte("__xcrctab_gpl"), 1)
 	set := func(value string) func(*verdict.Config) {
 		return func(c *verdict.Config) {
 			k := *c.Kernel
@@ -85,6 +88,10 @@ func TestForced(t *testing.T) {
 		"no vermagic, nothing known":     {noMagic, upstream, verdict.WrongKernel, "", true},
 		"no versions, force":             {noVersions, set("y"), verdict.Loads, "m: module_layout: kernel tainted.", false},
 		"no versions, no force":          {noVersions, set("n"), verdict.WrongKernel, "", false},
+		"exports without versions":       {bare, set("n"), verdict.WrongKernel, "", false},
+		"exports without, force":         {bare, set("y"), verdict.Loads, "m: no versions for exported symbols: kernel tainted.", false},
+		"GPL exports without versions":   {plainOnly, set("n"), verdict.WrongKernel, "", false},
+		"exports with versions":          {full, set("n"), verdict.Loads, "", false},
 		"no versions, nothing is known":  {noVersions, upstream, verdict.WrongKernel, "", true},
 		"no versions, force, other name": {bytes.Replace(noVersions, []byte("vermagic=6"), []byte("vermagic=9"), 1), set("y"), verdict.WrongKernel, "m: module_layout: kernel tainted.", false},
 	} {

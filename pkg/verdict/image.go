@@ -90,6 +90,12 @@ func (im *image) named(name string, loaded bool) []elf.Section64 {
 	return out
 }
 
+// filled reports whether the kernel finds a section that holds something.
+func (im *image) filled(name string) bool {
+	found := im.named(name, true)
+	return len(found) > 0 && found[0].Size > 0
+}
+
 // info is get_modinfo: the first value of a tag in .modinfo.
 func (im *image) info(section elf.Section64, tag string) (string, bool) {
 	for _, entry := range bytes.Split(im.content(section), []byte{0}) {

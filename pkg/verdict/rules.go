@@ -38,6 +38,7 @@ const (
 	ruleModuleSize   = "this-module-size"
 	ruleLayout       = "module-layout"
 	ruleVermagic     = "vermagic"
+	ruleExportCRC    = "export-version"
 	ruleSymbol       = "symbol"
 	ruleSymbolCRC    = "symbol-version"
 	ruleNamespace    = "symbol-namespace"
@@ -72,8 +73,9 @@ func Rules() []Rule {
 		{ruleModuleSize, "kernel/module/main.c", "since 6.4 struct module has the kernel's own size"},
 		{ruleLayout, "kernel/module/version.c", "the CRC of module_layout is the kernel's"},
 		{ruleVermagic, "kernel/module/main.c", "vermagic is the kernel's; with symbol versions its release does not count"},
+		{ruleExportCRC, "kernel/module/main.c", "symbols are exported with their versions"},
 		{ruleSymbolCRC, "kernel/module/version.c", "each symbol has the CRC that the module was built with"},
-		{ruleNamespace, "kernel/module/main.c", "a symbol of a namespace needs import_ns"},
+		{ruleNamespace, "kernel/module/main.c", "a symbol of a namespace needs import_ns, or since 6.16 a namespace that names the module"},
 		{ruleSymbol, "kernel/module/main.c", "each undefined symbol is exported by the kernel or a loaded module"},
 		{ruleRelocation, "arch/arm64/kernel/module.c", "the loader knows the relocations of the module's code"},
 		{ruleDuplicate, "kernel/module/main.c", "no export has the name of one of the kernel's"},

@@ -160,7 +160,7 @@ func (s *set) dependencies(m *member, self int) outcome {
 			return o
 		}
 	}
-	return outcome{state: Loads}
+	return fine()
 }
 
 func (s *set) require(m, other *member, p int) outcome {
@@ -171,7 +171,7 @@ func (s *set) require(m, other *member, p int) outcome {
 	}
 	s.load(p)
 	if other.outcome.state == Loads {
-		return outcome{state: Loads}
+		return fine()
 	}
 	o.errno = other.outcome.errno
 	o.why = fmt.Sprintf("it needs %s, which does not load (%s)", other.elf.Name, other.outcome.state)
@@ -183,13 +183,13 @@ func (s *set) outside(m *member, name string) outcome {
 	f := &m.facts
 	if f.Symvers == nil {
 		m.note("module " + name + ", which it depends on: not in the set, and no Module.symvers")
-		return outcome{state: Loads}
+		return fine()
 	}
 	if m.modules[moduleName(name)] && s.comes(m, name) {
-		return outcome{state: Loads}
+		return fine()
 	}
 	if s.judge.config.Load != LoadAuto { // nobody looks at depends: the symbols decide
-		return outcome{state: Loads}
+		return fine()
 	}
 	return outcome{MissingDependency, eNOENT, "", ruleDepends, "it depends on module " + name + ", which is neither in the set nor of this kernel"}
 }
@@ -205,7 +205,7 @@ func (s *set) comes(m *member, name string) bool {
 // symbols is simplify_symbols: every undefined symbol in the order of the
 // file's symbol table; the last failure gives the errno.
 func (s *set) symbols(m *member) outcome {
-	result := outcome{state: Loads}
+	result := fine()
 	unknown := 0
 	for _, u := range m.wanted {
 		p, ok := s.exporter[m.scope()+u.Name]

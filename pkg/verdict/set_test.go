@@ -184,6 +184,55 @@ func TestSet(t *testing.T) {
 	}
 }
 
+// TestModuleNamespace: a namespace that lists modules is theirs, by name,
+// since 6.16; nobody can import it (verify_module_namespace, setup_modinfo).
+func TestModuleNamespace(t *testing.T) {
+	t.Parallel()
+	s := newSigner(t, "mok")
+	const since, before = "6.16.1-amd64", "6.15.9-amd64"
+	refused := func(module, space string) answer {
+		return answer{verdict.MissingSymbol, "EINVAL", module + ": module uses symbol (sym) from namespace " + space + ", but does not import it.", "symbol-namespace"}
+	}
+	loads := answer{verdict.Loads, "", "", "key-in-keyring"}
+	for name, c := range map[string]struct {
+		release, space, module string
+		imports                []string
+		want                   answer
+	}{
+		"named":                      {since, "module:kvm", "kvm", nil, loads},
+		"among others":               {since, "module:a,kvm,b", "kvm", nil, loads},
+		"last":                       {since, "module:a,kvm", "kvm", nil, loads},
+		"dash for underscore":        {since, "module:kvm-amd", "kvm_amd", nil, loads},
+		"underscore for dash":        {since, "module:kvm_amd", "kvm-amd", nil, loads},
+		"glob":                       {since, "module:kvm-*", "kvm_amd", nil, loads},
+		"glob of all":                {since, "module:*", "kvm", nil, loads},
+		"another":                    {since, "module:kvm", "foo", nil, refused("foo", "module:kvm")},
+		"shorter":                    {since, "module:kvm-amd", "kvm", nil, refused("kvm", "module:kvm-amd")},
+		"longer":                     {since, "module:kvm", "kvm_amd", nil, refused("kvm_amd", "module:kvm")},
+		"glob inside is a character": {since, "module:k*m", "kvm", nil, refused("kvm", "module:k*m")},
+		"glob of another":            {since, "module:kvm-*", "kvm", nil, refused("kvm", "module:kvm-*")},
+		"no list of modules":         {since, "kvm", "kvm", nil, refused("kvm", "kvm")},
+		"capital":                    {since, "Module:kvm", "kvm", nil, refused("kvm", "Module:kvm")},
+		"before 6.16":                {before, "module:kvm", "kvm", nil, refused("kvm", "module:kvm")},
+		"imported before 6.16":       {before, "module:kvm", "foo", []string{"module:kvm"}, loads},
+		"imported": {
+			since, "module:kvm", "kvm",
+			[]string{"X", "module:kvm"},
+			answer{verdict.MissingSymbol, "EPERM", "kvm: module tries to import module namespace: module:kvm", "symbol-namespace"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := kernelWith(map[string]verdict.Export{"sym": {CRC: 3, Module: "vmlinux", Namespace: c.space}})
+			k.Release = c.release
+			j, err := verdict.New(verdict.Config{Trust: []*x509.Certificate{s.cert}, Kernel: k})
+			require.NoError(t, err)
+			body := kmodtest.Build(kmodtest.Spec{Name: c.module, Release: c.release, ImportNS: c.imports, Undefined: []kmodtest.Symbol{layout, {Name: "sym", CRC: 3}}})
+			assert.Equal(t, c.want, answerOf(j.One(verdict.Module{Path: "m.ko", Stored: s.sign(t, body, modsig.Options{})})))
+		})
+	}
+}
+
 func TestSetIsDeterministic(t *testing.T) {
 	t.Parallel()
 	s := newSigner(t, "mok")

@@ -43,7 +43,7 @@ func (g *judging) resolve(u kmod.Symbol, e Export, found bool, owner *judging) o
 	g.usesGPL = g.usesGPL || !refused && e.GPL
 	if refused || !g.inheritTaint(u.Name, owner) {
 		if u.Weak {
-			return outcome{state: Loads}
+			return fine()
 		}
 		why := fmt.Sprintf("it needs symbol %s, which neither the kernel nor a module beside it exports", u.Name)
 		if found {
@@ -52,11 +52,11 @@ func (g *judging) resolve(u kmod.Symbol, e Export, found bool, owner *judging) o
 		line := g.sayLine("%s: Unknown symbol %s (err -2)", name, u.Name)
 		return outcome{MissingSymbol, eNOENT, line, ruleSymbol, why}
 	}
-	o := outcome{state: Loads}
+	o := fine()
 	if e.CRC != 0 && !g.versionsOff() {
 		o = g.checkCRC(u.Name, e.CRC, ruleSymbolCRC, MissingSymbol, eINVAL)
 	}
-	if o.state == Loads && e.Namespace != "" && !slices.Contains(g.elf.Namespaces, e.Namespace) {
+	if o.state == Loads && !g.mayUse(e.Namespace) {
 		line := g.sayLine("%s: module uses symbol (%s) from namespace %s, but does not import it.", name, u.Name, e.Namespace)
 		if !g.is("MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS") {
 			o = outcome{MissingSymbol, eINVAL, line, ruleNamespace, fmt.Sprintf("it uses %s of namespace %s without MODULE_IMPORT_NS", u.Name, e.Namespace)}
@@ -67,6 +67,32 @@ func (g *judging) resolve(u kmod.Symbol, e Export, found bool, owner *judging) o
 		g.say("%s: Unknown symbol %s (err -22)", name, u.Name)
 	}
 	return o
+}
+
+// mayUse is verify_namespace_is_imported: the module imports the symbol's
+// namespace, or that names the module.
+func (g *judging) mayUse(namespace string) bool {
+	patterns, named := strings.CutPrefix(namespace, moduleNamespace)
+	if named && g.namesModules() && namedBy(patterns, g.elf.Name) {
+		return true
+	}
+	return namespace == "" || slices.Contains(g.elf.Namespaces, namespace)
+}
+
+// moduleNamespace begins a namespace that lists modules
+// (EXPORT_SYMBOL_FOR_MODULES, include/linux/export.h).
+const moduleNamespace = "module:"
+
+// namesModules: the kernel knows such namespaces since 6.16.
+func (g *judging) namesModules() bool { return !g.version.before(version{6, 16}) }
+
+// namedBy is verify_module_namespace: patterns are module names separated by
+// commas, with - for _ and perhaps a * at the end.
+func namedBy(patterns, module string) bool {
+	return slices.ContainsFunc(strings.Split(patterns, ","), func(p string) bool {
+		prefix, glob := strings.CutSuffix(moduleName(p), "*")
+		return moduleName(module) == prefix || glob && strings.HasPrefix(moduleName(module), prefix)
+	})
 }
 
 func (g *judging) versionsOff() bool { return g.facts.Config != nil && !g.is("MODVERSIONS") }

@@ -81,6 +81,7 @@ func Make(in Input, t *Trust) *Set {
 		{"codec", m.codecs},
 		{"kernel", m.kernels},
 		{"symbols", m.symbols},
+		{"named", m.named},
 		{"distro", m.distro},
 	} {
 		m.group = g.name

@@ -3,6 +3,7 @@ package cases
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 
 	"github.com/kmodseal/kmodseal/e2e/secureboot/wire"
 )
@@ -78,9 +79,46 @@ func (m *maker) symbols() {
 	put("take-proprietary", "sbtake", sign(proprietary, good, "sha256"), "give")
 	put("space-with", "sbspace", sign(p["sbspace"], good, "sha256"), "give")
 	put("space-alone", "sbspace", sign(p["sbspace"], good, "sha256"))
+	if m.versioned() {
+		renamed := func(b []byte) { b[bytes.Index(b, []byte("__kcrctab\x00"))] = 'X' }
+		put("give-no-versions", "sbgive", sign(changed(p["sbgive"], renamed), good, "sha256"))
+	}
 	noImport := changed(p["sbspace"], func(b []byte) { b[bytes.Index(b, []byte("import_ns="))] = 'X' })
 	put("space-not-imported", "sbspace", sign(noImport, good, "sha256"), "give")
 	put("nowhere", "sbnowhere", sign(p["sbnowhere"], good, "sha256"))
 	put("nowhere-stranger", "sbnowhere", sign(p["sbnowhere"], stranger, "sha256"))
 	put("weak", "sbweak", sign(p["sbweak"], good, "sha256"))
+}
+
+// named: since Linux 6.16 a namespace may list the modules that a symbol is for.
+func (m *maker) named() {
+	p, good := m.in.Probes, m.cert("good")
+	if p["sbnames"] == nil {
+		return
+	}
+	put := func(name, module string, change func([]byte), before ...string) {
+		b := p[module]
+		if change != nil {
+			b = changed(b, change)
+		}
+		m.put(Case{Name: name, Method: wire.Finit, Module: strings.ReplaceAll(module, "-", "_"), Ext: ".ko", Bytes: sign(b, good, "sha256"), Before: before})
+	}
+	give := func(from, to string) func([]byte) {
+		return func(b []byte) {
+			copy(b[bytes.Index(b, []byte("module:sbmay-be")):], bytes.Replace([]byte("module:sbmay-be,sbpart*,sbother"), []byte(from), []byte(to), 1))
+		}
+	}
+	put("names", "sbnames", nil)
+	put("names-another", "sbnames", give("sbother", "sbanyth"))
+	put("names-part", "sbnames", give("sbpart*", "sbpart,"))
+	put("names-longer", "sbnames", give("sbmay-be,", "sbmay-bee"))
+	put("named-dash", "sbmay-be", nil, "names")
+	put("named-glob", "sbpartly", nil, "names")
+	put("named-last", "sbother", nil, "names")
+	put("named-not", "sbother", nil, "names-another")
+	put("named-no-glob", "sbpartly", nil, "names-part")
+	put("named-shorter", "sbmay-be", nil, "names-longer")
+	claims := func(b []byte) { b[bytes.Index(b, []byte("import_ns=Module:"))+len("import_ns=")] = 'm' }
+	put("named-claims", "sbother", claims, "names")
+	put("named-claims-alone", "sbother", claims)
 }

@@ -47,7 +47,7 @@ func Input(f truth.Facts) cases.Input {
 	spaced := kmodtest.Symbol{Name: "sb_spaced", CRC: crc(0x33333333)}
 	given := spaced
 	given.Namespace, given.GPL = "SBSPACE", true
-	return cases.Input{
+	in := cases.Input{
 		Probes: map[string][]byte{
 			"sbprobe":   build(kmodtest.Spec{Name: "sbprobe", Undefined: kernel("_printk")}),
 			"sbgive":    build(kmodtest.Spec{Name: "sbgive", Undefined: kernel(), Exports: []kmodtest.Symbol{plain, gpl, given}}),
@@ -59,6 +59,16 @@ func Input(f truth.Facts) cases.Input {
 		},
 		Foreign: foreign(f),
 	}
+	if strings.HasPrefix(f.Vermagic, "7.") { // the probes of src7
+		symbol := kmodtest.Symbol{Name: "sb_named"}
+		named := symbol
+		named.Namespace, named.GPL = "module:sbmay-be,sbpart*,sbother", true
+		in.Probes["sbnames"] = build(kmodtest.Spec{Name: "sbnames", Undefined: kernel(), Exports: []kmodtest.Symbol{named}, ExportFlags: true})
+		for name, space := range map[string][]string{"sbmay-be": nil, "sbpartly": nil, "sbother": {"Module:sbother"}} {
+			in.Probes[name] = build(kmodtest.Spec{Name: strings.ReplaceAll(name, "-", "_"), Undefined: append(kernel(), symbol), Depends: []string{"sbnames"}, ImportNS: space})
+		}
+	}
+	return in
 }
 
 // ModuleSize is that of struct module in the stand-ins, in bytes.

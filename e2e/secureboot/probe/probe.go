@@ -18,7 +18,7 @@ import (
 	"github.com/kmodseal/kmodseal/e2e/secureboot/fetch"
 )
 
-//go:embed src
+//go:embed src src7
 var sources embed.FS
 
 // Set is the unsigned modules by name, without debug sections.
@@ -27,16 +27,16 @@ type Set map[string][]byte
 // Build compiles the probes for k below dir, or gives what an earlier run compiled.
 func Build(ctx context.Context, k *fetch.Kernel, dir string) (Set, error) {
 	out := filepath.Join(dir, k.Release)
-	same, err := copySources(out)
+	dirs, flags := []string{"src"}, "KCFLAGS="
+	if strings.HasPrefix(k.Series, "7.") { // namespaces are strings since 6.13 and may name modules since 6.16
+		dirs, flags = append(dirs, "src7"), flags+"-DSB_NS_STRING"
+	}
+	same, err := copySources(out, dirs)
 	if err != nil {
 		return nil, err
 	}
 	if set, err := read(out); err == nil && same {
 		return set, nil
-	}
-	flags := "KCFLAGS="
-	if strings.HasPrefix(k.Series, "7.") { // namespaces became strings in 6.13
-		flags += "-DSB_NS_STRING"
 	}
 	if err := Make(ctx, k, out, flags); err != nil {
 		return nil, err
@@ -44,7 +44,7 @@ func Build(ctx context.Context, k *fetch.Kernel, dir string) (Set, error) {
 	return read(out)
 }
 
-// Digest changes with the probes' sources.
+// Digest changes with the sources of the probes for every kernel.
 func Digest() string {
 	h := sha256.New()
 	names, _ := fs.Glob(sources, "src/*")
@@ -71,27 +71,36 @@ func Make(ctx context.Context, k *fetch.Kernel, dir string, flags ...string) err
 	return nil
 }
 
-// copySources writes the sources to dir; same tells that they were there already.
-func copySources(dir string) (same bool, err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+// copySources writes the files of dirs to out, of two with one name the later;
+// same tells that they were there already.
+func copySources(out string, dirs []string) (same bool, err error) {
+	files := map[string][]byte{}
+	for _, d := range dirs {
+		names, err := fs.Glob(sources, d+"/*")
+		if err != nil {
+			return false, err
+		}
+		for _, name := range names {
+			if files[filepath.Base(name)], err = sources.ReadFile(name); err != nil {
+				return false, err
+			}
+		}
+	}
+	if err := os.MkdirAll(out, 0o755); err != nil {
 		return false, err
 	}
 	same = true
-	return same, fs.WalkDir(sources, "src", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := sources.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		file := filepath.Join(dir, filepath.Base(name))
+	for name, b := range files {
+		file := filepath.Join(out, name)
 		if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, b) {
-			return nil
+			continue
 		}
 		same = false
-		return os.WriteFile(file, b, 0o644)
-	})
+		if err := os.WriteFile(file, b, 0o644); err != nil {
+			return false, err
+		}
+	}
+	return same, nil
 }
 
 func read(dir string) (Set, error) {

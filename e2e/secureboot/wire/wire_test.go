@@ -51,6 +51,9 @@ func TestJobs(t *testing.T) {
 
 func TestVerdictLines(t *testing.T) {
 	t.Parallel()
-	a := Answer{Lines: []string{"sbprobe: init ran", "Loading of unsigned module is rejected", "x: loading out-of-tree module taints kernel."}}
+	a := Answer{Lines: []string{
+		"sbprobe: init ran", "Loading of unsigned module is rejected", "x: loading out-of-tree module taints kernel.",
+		"x: no versions for exported symbols: kernel tainted.", "TSC found unstable after boot, most likely due to broken BIOS.", "sched_clock: Marking unstable (1, 2)",
+	}}
 	assert.Equal(t, []string{"Loading of unsigned module is rejected"}, a.Verdict())
 }
