@@ -34,7 +34,7 @@ type Boot struct {
 func tools(arch string) map[string]string {
 	t := map[string]string{
 		"qemu-system-x86_64": "qemu-system-x86", "mkfs.vfat": "dosfstools", "mcopy": "mtools", "openssl": "openssl",
-		"make": "make", "gcc": "gcc", "strip": "binutils", "kmod": "kmod", "mokutil": "mokutil", "xz": "xz-utils",
+		"make": "make", "gcc": "gcc", "strip": "binutils", "kmod": "kmod", "mokutil": "mokutil", "xz": "xz-utils", "pahole": "dwarves",
 	}
 	if arch == ARM64 {
 		t["qemu-system-aarch64"], t[crossPrefix+"gcc"] = "qemu-system-arm", "gcc-aarch64-linux-gnu"
