@@ -54,7 +54,7 @@ func sum(b []byte) string {
 }
 
 // view is what the layers of an image from lowest on add up to. Layers below
-// hold no module, so they cannot change which copy of one wins.
+// hold no copy of a module that wins.
 type view struct {
 	layers []v1.Layer // all of the image's
 	lowest int        // the first that was read
