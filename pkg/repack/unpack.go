@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/imagefs"
 )
 
 // unpack writes the flattened view of tars, lowest first, to the folder dir,
@@ -64,7 +65,7 @@ func unpackInto(ctx context.Context, dir string, tars []tarball, warn func(strin
 		return err
 	}
 	defer root.Close()
-	u := &unpacker{root: root, dirs: map[string]*tar.Header{".": {Mode: 0o755}}, owner: os.Geteuid() == 0}
+	u := &unpacker{root: root, dirs: map[string]*tar.Header{".": {Mode: 0o755}}, owner: os.Geteuid() == 0, left: imagefs.DefaultLayerBytes}
 	for _, t := range tars {
 		u.made = map[string]bool{}
 		if err := u.layer(ctx, t); err != nil {
@@ -87,6 +88,7 @@ type unpacker struct {
 	dirs    map[string]*tar.Header // modes and times are set at the end
 	special []string
 	owner   bool
+	left    int64 // bytes of all files, holes counted, that may still come
 
 	attributes int // entries with extended attributes
 }
@@ -136,7 +138,7 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 	}
 	u.made[name] = true
 	switch h.Typeflag {
-	case tar.TypeReg:
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
 		return u.file(name, h, r)
 	case tar.TypeSymlink:
 		return errors.Join(u.root.Symlink(h.Linkname, name), u.own(name, h))
@@ -166,6 +168,9 @@ func (u *unpacker) dir(name string, h *tar.Header) error {
 }
 
 func (u *unpacker) file(name string, h *tar.Header, r io.Reader) error {
+	if u.left -= h.Size; u.left < 0 { // holes cost the archive nothing, but they fill the disk
+		return fault.New(fault.Input, "the files exceed %d GiB", imagefs.DefaultLayerBytes>>30)
+	}
 	f, err := u.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err

@@ -5,12 +5,16 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/oracle"
 )
 
 func streams(t testing.TB, layers ...[]item) (out []tarball) {
@@ -67,6 +71,43 @@ func short(t testing.TB, dir string) (out []string) {
 	return out
 }
 
+// refused unpacks in vain: nothing stays.
+func refused(t *testing.T, name string, tars []tarball) error {
+	t.Helper()
+	place := t.TempDir()
+	refusal := unpack(context.Background(), filepath.Join(place, "out"), tars, nil)
+	require.Error(t, refusal, name)
+	left, err := os.ReadDir(place)
+	require.NoError(t, err)
+	assert.Empty(t, left, name)
+	return refusal
+}
+
+// TestUnpackRefusesHoles: a file of 65 GiB in an archive of a few kilobytes.
+func TestUnpackRefusesHoles(t *testing.T) {
+	t.Parallel()
+	tarBin, truncate := oracle.Path(t, "tar"), oracle.Path(t, "truncate")
+	dir := t.TempDir()
+	require.NoError(t, exec.Command(truncate, "-s", "65G", filepath.Join(dir, "large")).Run())
+	require.NoError(t, exec.Command(truncate, "-s", "65K", filepath.Join(dir, "small")).Run())
+	for _, format := range []string{"gnu", "pax"} {
+		archive := func(file string) []tarball {
+			raw, err := exec.Command(tarBin, "-S", "--format="+format, "-C", dir, "-cf", "-", file).Output()
+			require.NoError(t, err)
+			require.Less(t, len(raw), 60<<10)
+			return []tarball{func(_ context.Context, w io.Writer) error { _, err := w.Write(raw); return err }}
+		}
+		err := refused(t, format, archive("large"))
+		assert.ErrorContains(t, err, `unpack "large": the files exceed 64 GiB`)
+		assert.Equal(t, fault.Input, fault.ClassOf(err))
+		out := filepath.Join(t.TempDir(), "out")
+		require.NoError(t, unpack(context.Background(), out, archive("small"), nil))
+		b, err := os.ReadFile(filepath.Join(out, "small"))
+		require.NoError(t, err)
+		assert.Equal(t, make([]byte, 65<<10), b)
+	}
+}
+
 func TestUnpackRefuses(t *testing.T) {
 	t.Parallel()
 	loop := []item{sym("a", "b"), sym("b", "a"), reg("a/x", nil)}
@@ -76,12 +117,7 @@ func TestUnpackRefuses(t *testing.T) {
 		"hard link outside":   {{hard("b", "../../../../../etc/passwd")}},
 		"below a file":        {{reg("a", nil), reg("a/b", nil)}},
 	} {
-		place := t.TempDir()
-		err := unpack(context.Background(), filepath.Join(place, "out"), streams(t, layers...), nil)
-		require.Error(t, err, name)
-		left, err := os.ReadDir(place)
-		require.NoError(t, err)
-		assert.Empty(t, left, name)
+		refused(t, name, streams(t, layers...))
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
