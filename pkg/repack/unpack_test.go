@@ -76,7 +76,6 @@ func refused(t *testing.T, name string, tars []tarball) error {
 	t.Helper()
 	place := t.TempDir()
 	refusal := unpack(context.Background(), filepath.Join(place, "out"), tars, nil)
-	require.Error(t, refusal, name)
 	left, err := os.ReadDir(place)
 	require.NoError(t, err)
 	assert.Empty(t, left, name)
@@ -98,7 +97,7 @@ func TestUnpackRefusesHoles(t *testing.T) {
 			return []tarball{func(_ context.Context, w io.Writer) error { _, err := w.Write(raw); return err }}
 		}
 		err := refused(t, format, archive("large"))
-		assert.ErrorContains(t, err, `unpack "large": the files exceed 64 GiB`)
+		require.ErrorContains(t, err, `unpack "large": the files exceed 64 GiB`)
 		assert.Equal(t, fault.Input, fault.ClassOf(err))
 		out := filepath.Join(t.TempDir(), "out")
 		require.NoError(t, unpack(context.Background(), out, archive("small"), nil))
@@ -117,7 +116,7 @@ func TestUnpackRefuses(t *testing.T) {
 		"hard link outside":   {{hard("b", "../../../../../etc/passwd")}},
 		"below a file":        {{reg("a", nil), reg("a/b", nil)}},
 	} {
-		refused(t, name, streams(t, layers...))
+		require.Error(t, refused(t, name, streams(t, layers...)))
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
