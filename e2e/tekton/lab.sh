@@ -7,6 +7,7 @@
 #   lab.sh load REF FILE=PATH...   pack files into an image and load it into the node
 #   lab.sh push REPO:TAG FILE=PATH...   the same into the lab's registry, 10.200.0.1:5000
 #   lab.sh down     stop everything and remove what it left
+#   lab.sh left     fail if anything of the last node is still there
 # Every process lives in one PID + mount + network namespace: killing its first process stops them all.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,6 +16,8 @@ mkdir -p "$LAB" && LAB=$(cd "$LAB" && pwd)
 BIN=$LAB/bin RUN=$LAB/run
 NODE_IP=10.200.0.1
 API_IP=10.96.0.1
+# What the node's programs write to outside RUN; in the node each is a tmpfs of its own.
+SCRATCH=(/var/lib/kubelet /var/log/pods /var/log/containers /run/containerd /run/netns /var/lib/cni /opt/cni /opt/containerd /etc/cni)
 say() { printf '%7.1fs %s\n' "$(awk "BEGIN{print $(date +%s.%N)-${T0:-$(date +%s.%N)}}")" "$*"; }
 
 deps() {
@@ -27,7 +30,7 @@ build() {
 	local v=k8s.io/component-base/version
 	(cd "$here/k8s" && nice go build -trimpath -p 2 -o "$BIN/k8s" \
 		-ldflags "-s -w -X $v.gitVersion=v1.32.0 -X $v.gitMajor=1 -X $v.gitMinor=32" .)
-	(cd "$here/pipelines" && nice go build -trimpath -p 2 -ldflags '-s -w' -o "$BIN/tekton/" tool)
+	(cd "$here/pipelines" && nice go build -trimpath -p 2 -ldflags '-s -w' -o "$BIN/tekton/" tool ./resolvers)
 	(cd "$here" && nice go build -trimpath -p 2 -ldflags '-s -w' -o "$BIN/" ./node/imgpack ./node/pause ./node/registry)
 	pack
 }
@@ -37,7 +40,7 @@ pack() {
 	mkdir -p "$LAB/images"
 	local i=$BIN/imgpack c
 	"$i" -ref localhost/pause:1 -o "$LAB/images/pause.tar" -entrypoint /pause "$BIN/pause=/pause"
-	for c in controller webhook entrypoint nop sidecarlogresults workingdirinit; do
+	for c in controller webhook resolvers entrypoint nop sidecarlogresults workingdirinit; do
 		"$i" -user 65532:65532 -ref "localhost/tekton/$c:v1.0.0" -o "$LAB/images/$c.tar" -entrypoint "/ko-app/$c" "$BIN/tekton/$c=/ko-app/$c"
 	done
 	local applets
@@ -50,7 +53,7 @@ pack() {
 	# Namespaces under the restricted Pod Security level need both set-security-context flags.
 	rm -rf "$LAB/manifests" && mkdir -p "$LAB/manifests"
 	local f n
-	for f in $(cd "$src" && find . -maxdepth 2 -name '*.yaml' -not -path './resolvers/*' -not -name events.yaml -not -name '*hpa*'); do
+	for f in $(cd "$src" && find . -maxdepth 2 -name '*.yaml' -not -name events.yaml -not -name '*hpa*'); do
 		n=${f#./} n=${n//\//-}
 		sed -E -e 's#ko://github.com/tektoncd/pipeline/cmd/([a-z]+)#localhost/tekton/\1:v1.0.0#' \
 			-e 's/initialDelaySeconds: 5/initialDelaySeconds: 1/; s/periodSeconds: 10/periodSeconds: 1/' \
@@ -62,9 +65,8 @@ pack() {
 # node runs as the first process of the new namespaces.
 node() {
 	mount --make-rprivate / && mount --make-rshared /
-	for d in /var/lib/kubelet /var/log/pods /var/log/containers /run/containerd /var/lib/cni /opt/cni /etc/cni; do
-		mkdir -p "$d" && mount -t tmpfs tmpfs "$d"
-	done
+	local d
+	for d in "${SCRATCH[@]}"; do mount -t tmpfs tmpfs "$d"; done
 	mount --make-rshared /var/lib/kubelet
 	# kubelet insists on these settings; it is shown files that hold them, so the machine's own stay as they are.
 	local want
@@ -167,13 +169,15 @@ up() {
 	T0=$(date +%s.%N); export T0
 	[ ! -e "$RUN/nspid" ] || { echo 'already up: lab.sh down first' >&2; exit 1; }
 	mkdir -p "$RUN"
-	setsid unshare --mount --net --pid --fork --mount-proc --kill-child "$here/lab.sh" node >"$RUN/node.log" 2>&1 </dev/null &
+	before
+	setsid unshare --mount --net --pid --fork --mount-proc --kill-child "$here/lab.sh" node >"$RUN/node.log" 2>&1 </dev/null 9>&- &
 	local outer=$! i
 	echo "$outer" >"$RUN/outerpid"
 	for i in $(seq 100); do
 		pgrep -P "$outer" >"$RUN/nspid" && break
 		sleep 0.05
 	done
+	readlink "/proc/$(cat "$RUN/nspid")"/ns/{pid,net,mnt} >"$LAB/namespaces"
 	for i in $(seq 600); do [ -e "$RUN/started" ] && break; kill -0 "$outer" 2>/dev/null || break; sleep 0.2; done
 	alive() { kill -0 "$outer" 2>/dev/null || { cat "$RUN/node.log" >&2; exit 1; }; }
 	[ -e "$RUN/started" ] || { tail "$RUN/node.log" "$RUN"/log/*.log >&2; exit 1; }
@@ -186,17 +190,58 @@ up() {
 	kubectl apply -f "$m/100-namespace-100-namespace.yaml" >/dev/null
 	kubectl apply --server-side -f "$m/" >/dev/null
 	say 'Tekton applied'
-	kubectl -n tekton-pipelines wait --for=condition=Available --timeout=180s deployment/tekton-pipelines-controller deployment/tekton-pipelines-webhook >/dev/null
-	say 'Tekton controller and webhook available'
+	kubectl wait --for=condition=Available --timeout=180s -n tekton-pipelines deployment/tekton-pipelines-controller deployment/tekton-pipelines-webhook >/dev/null
+	kubectl wait --for=condition=Available --timeout=180s -n tekton-pipelines-resolvers deployment/tekton-pipelines-remote-resolvers >/dev/null
+	say 'Tekton controller, webhook and resolver available'
+}
+
+# before notes what left must not take for the node's, and makes the folders that are missing.
+before() {
+	links >"$LAB/links"
+	cgroups | sort >"$LAB/cgroups"
+	: >"$LAB/made"
+	local d
+	for d in "${SCRATCH[@]}"; do [ -d "$d" ] || { echo "$d" >>"$LAB/made" && mkdir -p "$d"; }; done
+}
+
+links() { ip -o link | awk -F '[ :@]+' '$2 ~ /^(cni|veth)/ {print $2}' | sort; }
+cgroups() { find /sys/fs/cgroup -depth -type d \( -path '*/kubepods*' -o -path '*/k8s.io*' \); }
+
+# ours are the processes of the node that still run, by the pid files: a number may be another's by now.
+ours() {
+	local f p
+	for f in outerpid nspid; do
+		p=$(cat "$RUN/$f" 2>/dev/null) && [ -n "$p" ] && grep -q lab.sh "/proc/$p/cmdline" 2>/dev/null && echo "$p"
+	done
+	return 0
 }
 
 down() {
-	[ -e "$RUN/nspid" ] || { echo 'not up'; return 0; }
-	kill -9 "$(cat "$RUN/nspid")" 2>/dev/null || true
-	local i
-	for i in $(seq 100); do kill -0 "$(cat "$RUN/outerpid")" 2>/dev/null || break; sleep 0.1; done
-	find /sys/fs/cgroup -depth -type d \( -path '*/kubepods*' -o -path '*/k8s.io*' -o -path '*/tektonlab*' \) -exec rmdir {} + 2>/dev/null || true
+	[ -d "$RUN" ] || { echo 'not up'; return 0; }
+	local i p
+	for p in $(ours); do kill -9 "$p" 2>/dev/null || true; done
+	for i in $(seq 100); do [ -n "$(ours)" ] || break; sleep 0.1; done
+	for i in $(seq 20); do cgroups | xargs -r rmdir 2>/dev/null && break; sleep 0.1; done
+	[ ! -e "$LAB/made" ] || xargs -r rmdir --ignore-fail-on-non-empty <"$LAB/made"
 	rm -rf "$RUN"
+}
+
+left() {
+	local p n found=''
+	for p in /proc/[0-9]*; do
+		for n in pid net mnt; do
+			grep -qxF "$(readlink "$p/ns/$n" 2>/dev/null)" "$LAB/namespaces" || continue
+			found+="process ${p#/proc/}: $(tr '\0' ' ' <"$p/cmdline")"$'\n' && break
+		done
+	done
+	found+=$(
+		awk -v lab="$LAB/" 'index($5, lab) == 1 {print "mount " $5}' /proc/self/mountinfo
+		links | comm -13 "$LAB/links" - | sed 's/^/link /'
+		cgroups | sort | comm -13 "$LAB/cgroups" - | sed 's/^/cgroup /'
+		while read -r p; do [ ! -e "$p" ] || echo "folder $p"; done <"$LAB/made"
+		[ ! -e "$RUN" ] || echo "folder $RUN"
+	)
+	[ -z "$found" ] || { printf 'left behind:\n%s\n' "$found" >&2; exit 1; }
 }
 
 load() { local ref=$1; shift; "$BIN/imgpack" -ref "$ref" -o "$LAB/images/.load.tar" "$@" && ctr images import "$LAB/images/.load.tar" >/dev/null && rm -f "$LAB/images/.load.tar"; }
@@ -205,7 +250,7 @@ push() { local ref=$1; shift; nsenter -t "$(cat "$RUN/nspid")" -m -n -p -- "$BIN
 
 cmd=${1:-help}; shift || true
 case $cmd in
-deps | build | pack | up | down | node | kubectl | ctr | load | push) "$cmd" "$@" ;;
+deps | build | pack | up | down | left | node | kubectl | ctr | load | push) "$cmd" "$@" ;;
 exec) nsenter -t "$(cat "$RUN/nspid")" -m -n -p --wdns="$PWD" -- "$@" ;;
-*) sed -n 2,11p "${BASH_SOURCE[0]}"; exit 2 ;;
+*) sed -n 2,12p "${BASH_SOURCE[0]}"; exit 2 ;;
 esac

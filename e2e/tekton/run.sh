@@ -6,14 +6,29 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 export LAB=${LAB:-$root/.cache/tekton} CGO_ENABLED=0
+export KMODSEAL_LAB=$LAB
 
+mkdir -p "$LAB/bin"
+exec 9>"$LAB/lock"
+flock -n 9 || { echo "$LAB is in use by another run" >&2; exit 1; }
 "$here/lab.sh" deps
-"$root/e2e/driver/packages.sh"
-"$here/lab.sh" build
 cd "$root"
-go run ./e2e/images -platforms linux/amd64 -version e2e -out "$LAB/steps"
 go test -c -tags e2e -o "$LAB/e2e.test" ./e2e/tekton
-trap '"$here/lab.sh" down' EXIT
-"$here/lab.sh" up
+go build -trimpath -o "$LAB/bin/guestinit" ./e2e/secureboot/cmd/guestinit
+go build -trimpath -o "$LAB/bin/images" ./e2e/images
+"$LAB/bin/images" -platforms linux/amd64 -version e2e -out "$LAB/steps"
 cd "$here"
-KMODSEAL_LAB=$LAB "$here/lab.sh" exec "$LAB/e2e.test" -test.v -test.parallel 6 -test.timeout 30m "$@"
+"$LAB/e2e.test" -test.run '^TestFetch$'
+"$here/lab.sh" build
+
+finish() {
+	local status=$?
+	trap '' INT TERM HUP
+	"$here/lab.sh" down
+	"$here/lab.sh" left || status=1
+	exit "$status"
+}
+"$here/lab.sh" down # of a run that was killed
+trap finish EXIT
+"$here/lab.sh" up
+"$here/lab.sh" exec "$LAB/e2e.test" -test.v -test.run '^TestTekton$' -test.parallel 6 -test.timeout 30m "$@"

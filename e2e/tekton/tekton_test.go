@@ -23,13 +23,18 @@ func TestTekton(t *testing.T) {
 	pushSteps(t)
 	key, err := sample.NewKey("e2e driver signing (TEST KEY)")
 	require.NoError(t, err)
-	namespace(t, "drivers")
-	secrets(t, "drivers", key)
+	for _, ns := range []string{"drivers", "bundled"} {
+		namespace(t, ns)
+		secrets(t, ns, key)
+	}
+	tasks(t, "drivers")
 	t.Run("SealImage", func(t *testing.T) { sealImage(t, key) })
 	t.Run("Samples", func(t *testing.T) { samples(t, key) })
 	t.Run("RealDriver", func(t *testing.T) { realDriver(t, key) })
 	t.Run("Failures", failures)
+	t.Run("Hostile", func(t *testing.T) { hostile(t, key) })
 	t.Run("Pipeline", func(t *testing.T) { pipeline(t, key) })
+	t.Run("Bundle", bundled)
 	t.Run("Refusals", refusals)
 }
 
@@ -46,11 +51,12 @@ func sealImage(t *testing.T, key *sample.Key) {
 	pushDriver(t, "drv", kernel)
 	var first string
 	for i, run := range []string{"seal-1", "seal-2"} {
-		start, before := time.Now(), writes(t)
+		start, before := time.Now(), requests(t, "drv")
 		must(t, taskRun(run, "signing-cert", params(kernel, "drv:one")), "create", "-n", "drivers", "-f", "-")
 		o := await(t, "drivers", "taskrun/"+run)
 		require.True(t, o.ok(), "%s\n%s", o.message(), logs(t, "drivers", run))
-		t.Logf("%s took %v", run, time.Since(start))
+		asked := requests(t, "drv").since(before)
+		t.Logf("%s took %v, %d reads and %d writes: %v", run, time.Since(start), asked.reads(), asked.writes(), asked)
 		assert.Equal(t, registry+"/drv:one", o.result("IMAGE_URL"))
 		assert.Equal(t, digest(t, "drv:one"), o.result("IMAGE_DIGEST"))
 		assert.Equal(t, "2", o.result("signed-count"))
@@ -64,7 +70,7 @@ func sealImage(t *testing.T, key *sample.Key) {
 			continue
 		}
 		assert.Equal(t, first, o.result("IMAGE_DIGEST"))
-		assert.Equal(t, before, writes(t), "the second run writes to the registry")
+		assert.Zero(t, asked.writes(), "the second run writes to the registry")
 	}
 	plain := kmodtest.Build(kmodtest.Spec{Name: "drv", Release: kernel, Pad: 50_000})
 	signed(t, "drv:one", module(kernel, "drv"), key, plain)
@@ -211,12 +217,13 @@ func pipeline(t *testing.T, key *sample.Key) {
 	configMap(t, "drv-module", moduleYAML)
 	digests := map[string]string{}
 	for _, run := range []string{"fleet-1", "fleet-2"} {
-		start, before := time.Now(), writes(t)
+		start, before := time.Now(), requests(t, "fleet")
 		must(t, pipelineRun(run, kernels), "create", "-n", "drivers", "-f", "-")
 		o := await(t, "drivers", "pipelinerun/"+run)
 		out, _ := kubectl(t, "", "logs", "-n", "drivers", "-l", "tekton.dev/pipelineRun="+run, "--all-containers", "--prefix", "--tail=-1")
 		require.True(t, o.ok(), "%s\n%s", o.message(), out)
-		t.Logf("%s: 8 kernels in %v", run, time.Since(start))
+		asked := requests(t, "fleet").since(before)
+		t.Logf("%s: 8 kernels in %v, %d reads and %d writes: %v", run, time.Since(start), asked.reads(), asked.writes(), asked)
 		for _, k := range kernels {
 			d := digest(t, "fleet:"+kmm.Normalize(k))
 			require.NotEmpty(t, d, k)
@@ -233,8 +240,9 @@ func pipeline(t *testing.T, key *sample.Key) {
 			assert.Contains(t, index, `"digest": "`+digests[k]+`"`)
 		}
 		if run == "fleet-2" {
-			assert.Equal(t, before, writes(t), "the second run writes to the registry")
+			assert.Zero(t, asked.writes(), "the second run writes to the registry")
 		}
+		footprint(t, run)
 	}
 }
 
