@@ -24,12 +24,14 @@ type driver struct {
 	plain  []byte
 }
 
-// TestFetch gets the kernel and the driver's source from Debian, and builds the driver.
+// TestFetch gets the kernel, what starts it and the driver's source from Debian, and builds the driver.
 // run.sh calls it before the node starts, whose network has no way out; the others find it in the cache.
 func TestFetch(t *testing.T) {
 	required(t)
 	require.NoError(t, fetch.Tools(t.Context(), fetch.AMD64))
 	cache, k := debian(t)
+	_, err := cache.Boot(t.Context(), fetch.AMD64)
+	require.NoError(t, err)
 	source, err := cache.Driver(t.Context(), k, "v4l2loopback-dkms", "usr/src/v4l2loopback-*")
 	require.NoError(t, err)
 	work := driverDir(k)

@@ -207,7 +207,7 @@ before() {
 links() { ip -o link | awk -F '[ :@]+' '$2 ~ /^(cni|veth)/ {print $2}' | sort; }
 cgroups() { find /sys/fs/cgroup -depth -type d \( -path '*/kubepods*' -o -path '*/k8s.io*' \); }
 
-# ours are the processes of the node that still run, by the pid files: a number may be another's by now.
+# ours are the first processes of the node, by the pid files: a number may be another's by now.
 ours() {
 	local f p
 	for f in outerpid nspid; do
@@ -216,12 +216,17 @@ ours() {
 	return 0
 }
 
+# gone tells whether a process has ended; the first of a namespace does after all others in it.
+gone() { ! grep '^State:' "/proc/$1/status" 2>/dev/null | grep -qv Z; }
+
 down() {
-	[ -d "$RUN" ] || { echo 'not up'; return 0; }
+	[ -d "$RUN" ] || return 0
 	local i p
-	for p in $(ours); do kill -9 "$p" 2>/dev/null || true; done
-	for i in $(seq 100); do [ -n "$(ours)" ] || break; sleep 0.1; done
-	for i in $(seq 20); do cgroups | xargs -r rmdir 2>/dev/null && break; sleep 0.1; done
+	for p in $(ours); do
+		kill -9 "$p" 2>/dev/null || true
+		for i in $(seq 300); do ! gone "$p" || break; sleep 0.1; done
+	done
+	for i in $(seq 20); do ! cgroups | xargs -r rmdir 2>/dev/null || break; sleep 0.1; done
 	[ ! -e "$LAB/made" ] || xargs -r rmdir --ignore-fail-on-non-empty <"$LAB/made"
 	rm -rf "$RUN"
 }
