@@ -17,8 +17,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// sources is a copy of the project as it is now, known to git as a checkout is: what
+// is edited while the test runs is not in it.
+func sources(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	copying := exec.Command("bash", "-euo", "pipefail", "-c",
+		`git ls-files -z -co --exclude-standard | tar --null --ignore-failed-read -cf - -T - | tar -xf - -C "$0"; cd "$0" && git init -q && git add -A`, dir)
+	copying.Dir = "../.."
+	out, err := copying.CombinedOutput()
+	require.NoError(t, err, string(out))
+	return dir
+}
+
 // TestSecondRunGivesTheSameBytes, also under another name and time zone.
 func TestSecondRunGivesTheSameBytes(t *testing.T) {
+	t.Chdir(sources(t))
 	first, second := t.TempDir(), filepath.Join(t.TempDir(), "elsewhere")
 	o := &options{version: "v1.2.3", out: first, platforms: []string{"linux/" + runtime.GOARCH}}
 	require.NoError(t, run(t.Context(), o))
@@ -92,8 +106,9 @@ func TestVersionIsChecked(t *testing.T) {
 // TestSnapshotTwiceGivesTheSameBytes: binaries, images, lists of parts and stamped YAML.
 func TestSnapshotTwiceGivesTheSameBytes(t *testing.T) {
 	first, second := filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "elsewhere", "b")
+	project := sources(t)
 	for _, dir := range []string{first, second} {
-		cmd := exec.Command("make", "-C", "../..", "snapshot", "SNAPSHOT="+dir, "PLATFORMS=linux/amd64,linux/s390x")
+		cmd := exec.Command("make", "-C", project, "snapshot", "SNAPSHOT="+dir, "PLATFORMS=linux/amd64,linux/s390x")
 		out, err := cmd.CombinedOutput()
 		require.NoError(t, err, string(out))
 		t.Setenv("TZ", "Pacific/Auckland")
