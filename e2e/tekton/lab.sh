@@ -234,6 +234,7 @@ down() {
 left() {
 	local p n found=''
 	for p in /proc/[0-9]*; do
+		! gone "${p#/proc/}" || continue # waits for its parent, no more
 		for n in pid net mnt; do
 			grep -qxF "$(readlink "$p/ns/$n" 2>/dev/null)" "$LAB/namespaces" || continue
 			found+="process ${p#/proc/}: $(tr '\0' ' ' <"$p/cmdline")"$'\n' && break
