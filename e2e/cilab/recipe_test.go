@@ -3,8 +3,6 @@
 package cilab_test
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,20 +30,15 @@ func recipe(t *testing.T, name string) string {
 func TestRecipe(t *testing.T) {
 	lab := cilab.New(t)
 	dir := t.TempDir()
-	pack := exec.Command("tar", "-czf", dir+"/kmodseal_linux_amd64.tar.gz", "-C", lab.Bin, ".")
-	require.NoError(t, pack.Run())
-	b, err := os.ReadFile(dir + "/kmodseal_linux_amd64.tar.gz")
-	require.NoError(t, err)
-	sum := sha256.Sum256(b)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "signing.pem"), lab.Cert, 0o600))
+	sum := lab.Archive(t, filepath.Join(dir, "kmodseal_linux_amd64.tar.gz"))
 	install := strings.NewReplacer(
 		"https://github.com/kmodseal/kmodseal/releases/download/$version", "file://"+dir,
-		strings.Repeat("0", 64), hex.EncodeToString(sum[:])).Replace(recipe(t, "install"))
+		strings.Repeat("0", 64), sum).Replace(recipe(t, "install"))
 
 	run := func(t *testing.T, script string) (string, error) {
 		t.Helper()
 		work := t.TempDir()
-		require.NoError(t, os.WriteFile(filepath.Join(work, "signing.pem"), lab.Cert, 0o600))
+		cilab.Write(t, work, "signing.pem", lab.Cert)
 		cmd := exec.Command("sh", "-ec", script)
 		cmd.Dir = work
 		cmd.Env = append(os.Environ(), "HOME="+work, "KMODSEAL_INSECURE=true", "SIGNING_KEY="+string(lab.Key),
@@ -60,7 +53,7 @@ func TestRecipe(t *testing.T) {
 		assert.Contains(t, log, "sealed "+lab.Registry+"/driver@"+lab.Digest(t, "driver:signed"))
 	})
 	t.Run("wrong checksum", func(t *testing.T) {
-		log, err := run(t, strings.Replace(install, hex.EncodeToString(sum[:4]), "00000000", 1))
+		log, err := run(t, strings.Replace(install, sum[:8], "00000000", 1))
 		require.Error(t, err, log)
 		assert.NotContains(t, log, "kmodseal.tar.gz: OK")
 	})

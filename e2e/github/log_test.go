@@ -4,6 +4,7 @@ package github
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -89,11 +90,13 @@ func (l runLog) errors() (all []annotation) {
 
 type annotation struct{ file, title, message string }
 
-// exits are the codes with which commands failed, outermost last.
+// exits are the codes with which commands failed, outermost last. Act words them
+// in one way on the host and in another in a container.
 func (l runLog) exits() (all []string) {
+	failed := regexp.MustCompile(`^exit(?: status |code ')(\d+)`)
 	for _, e := range l {
-		if code, ok := strings.CutPrefix(e.Msg, "exit status "); ok {
-			all = append(all, strings.TrimSpace(code))
+		if code := failed.FindStringSubmatch(e.Msg); code != nil {
+			all = append(all, code[1])
 		}
 	}
 	return all

@@ -3,8 +3,6 @@
 package github
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,7 +22,8 @@ import (
 type project struct {
 	lab                                                   *cilab.Lab
 	dir, results, branch, tag, cache, rel, secrets, shell string
-	artifacts                                             string // of GitHub: stand-ins that copy files
+	artifacts                                             string  // of GitHub: stand-ins that copy files
+	engine                                                *engine // nil: the jobs run on the host
 }
 
 func newProject(t *testing.T) *project {
@@ -34,24 +33,24 @@ func newProject(t *testing.T) *project {
 		cache: t.TempDir(), rel: t.TempDir(), shell: t.TempDir(),
 		artifacts: t.TempDir(),
 	}
-	sh(t, cilab.Root(t)+"/e2e/github", "cp -a artifacts/* "+p.artifacts)
+	cilab.Sh(t, cilab.Root(t)+"/e2e/github", "cp -a artifacts/* "+p.artifacts)
 	p.wrap(t)
 	root := cilab.Root(t)
-	sh(t, root, "git ls-files -z -co --exclude-standard actions pkg steps go.mod go.sum | xargs -0 cp --parents -t "+p.branch)
-	sh(t, root, "cp -a "+p.branch+"/actions "+p.tag)
+	cilab.Sh(t, root, "git ls-files -z -co --exclude-standard actions pkg steps go.mod go.sum | xargs -0 cp --parents -t "+p.branch)
+	cilab.Sh(t, root, "cp -a "+p.branch+"/actions "+p.tag)
 	p.release(t)
 	p.secrets = filepath.Join(t.TempDir(), "secrets") // not in the environment, which act hands on
 	secrets := "SIGNING_KEY=\"" + strings.ReplaceAll(string(p.lab.Key), "\n", `\n`) + "\"\nREGISTRY_AUTH='{\"auths\":{}}'\n"
 	require.NoError(t, os.WriteFile(p.secrets, []byte(secrets), 0o600))
-	p.write(t, "signing.pem", p.lab.Cert)
-	p.write(t, "other.pem", p.lab.Other)
-	p.write(t, "kernels", []byte(strings.Join(cilab.Kernels, "\n")+"\n"))
+	cilab.Write(t, p.dir, "signing.pem", p.lab.Cert)
+	cilab.Write(t, p.dir, "other.pem", p.lab.Other)
+	cilab.Write(t, p.dir, "kernels", []byte(strings.Join(cilab.Kernels, "\n")+"\n"))
 	module := kmodtest.Build(kmodtest.Spec{Name: "x", Release: "6.1", Machine: "amd64"})
-	p.write(t, "other.ko", module)
-	p.write(t, "folder with a blank/a b.ko", module)
-	sh(t, root, "mkdir -p "+p.dir+"/.github/workflows && cp e2e/github/workflows/*.yml .github/workflows/seal-driver.yml "+p.dir+"/.github/workflows")
+	cilab.Write(t, p.dir, "other.ko", module)
+	cilab.Write(t, p.dir, "folder with a blank/a b.ko", module)
+	cilab.Sh(t, root, "mkdir -p "+p.dir+"/.github/workflows && cp e2e/github/workflows/*.yml .github/workflows/seal-driver.yml "+p.dir+"/.github/workflows")
 	for _, dir := range []string{p.dir, p.branch, p.tag, p.artifacts + "/upload", p.artifacts + "/download"} {
-		sh(t, dir, "git init -q -b main && git add -A && git -c user.name=t -c user.email=t@example.com commit -qm x")
+		cilab.Sh(t, dir, "git init -q -b main && git add -A && git -c user.name=t -c user.email=t@example.com commit -qm x")
 	}
 	return p
 }
@@ -60,28 +59,8 @@ func newProject(t *testing.T) *project {
 func (p *project) release(t *testing.T) {
 	t.Helper()
 	archive := "kmodseal_linux_" + runtime.GOARCH + ".tar.gz"
-	require.NoError(t, os.MkdirAll(filepath.Join(p.rel, "v1.0.0"), 0o755))
-	sh(t, p.lab.Bin, "tar -czf "+p.rel+"/v1.0.0/"+archive+" *")
-	b, err := os.ReadFile(filepath.Join(p.rel, "v1.0.0", archive))
-	require.NoError(t, err)
-	sum := sha256.Sum256(b)
-	pins := fmt.Sprintf("version v1.0.0\n%s  %s\n", hex.EncodeToString(sum[:]), archive)
-	require.NoError(t, os.WriteFile(filepath.Join(p.tag, "actions/pins"), []byte(pins), 0o644))
-}
-
-func (p *project) write(t *testing.T, name string, data []byte) {
-	t.Helper()
-	file := filepath.Join(p.dir, name)
-	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
-	require.NoError(t, os.WriteFile(file, data, 0o644))
-}
-
-func sh(t *testing.T, dir, script string) {
-	t.Helper()
-	cmd := exec.Command("bash", "-euo", "pipefail", "-c", script)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s: %s", script, out)
+	sum := p.lab.Archive(t, filepath.Join(p.rel, "v1.0.0", archive))
+	cilab.Write(t, p.tag, "actions/pins", fmt.Appendf(nil, "version v1.0.0\n%s  %s\n", sum, archive))
 }
 
 // wrap puts a bash before the real one. GitHub's runner gives a step pipes, act a
@@ -98,7 +77,7 @@ func (p *project) wrap(t *testing.T) {
 func (p *project) act(t *testing.T, workflow string) runLog {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(cilab.Root(t), ".cache/bin/act"), "push", "--json",
-		"-W", ".github/workflows/"+workflow+".yml", "-P", "ubuntu-latest=-self-hosted", "--action-offline-mode", "--no-cache-server",
+		"-W", ".github/workflows/"+workflow+".yml", "--action-offline-mode", "--no-cache-server",
 		"--local-repository", "kmodseal/kmodseal@v1="+p.tag, "--local-repository", "kmodseal/kmodseal@main="+p.branch,
 		"--local-repository", "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02="+p.artifacts+"/upload",
 		"--local-repository", "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093="+p.artifacts+"/download",
@@ -106,7 +85,7 @@ func (p *project) act(t *testing.T, workflow string) runLog {
 		"--var", "REGISTRY="+p.lab.Registry, "--var", "RESULTS="+p.results,
 		"--secret-file", p.secrets)
 	cmd.Dir = p.dir
-	cmd.Env = append(os.Environ(), "PATH="+p.shell+":"+os.Getenv("PATH"))
+	p.where(cmd)
 	out, err := cmd.CombinedOutput()
 	log := parseLog(out)
 	p.lab.NoKey(t, log.secretText())
@@ -115,4 +94,17 @@ func (p *project) act(t *testing.T, workflow string) runLog {
 	}
 	require.NoError(t, err, log.text())
 	return log
+}
+
+// where makes act run the jobs on the host or in containers, which see the release
+// and the folders that results go to, and the registry of the host.
+func (p *project) where(act *exec.Cmd) {
+	if p.engine == nil {
+		act.Args = append(act.Args, "-P", "ubuntu-latest=-self-hosted")
+		act.Env = append(os.Environ(), "PATH="+p.shell+":"+os.Getenv("PATH"))
+		return
+	}
+	act.Args = append(act.Args, "-P", "ubuntu-latest="+jobImage, "--pull=false", "--rm", "--network", "host", "--container-daemon-socket", "-",
+		"--container-options", fmt.Sprintf("--volume=%s:%[1]s:ro --volume=%s:%[2]s --volume=%s:%[3]s", p.rel, p.results, p.artifacts))
+	act.Env = append(os.Environ(), "DOCKER_HOST="+p.engine.host)
 }

@@ -41,32 +41,17 @@ func newProject(t *testing.T) *project {
 	t.Helper()
 	p := &project{lab: cilab.New(t), dir: t.TempDir()}
 	root := cilab.Root(t)
-	sh(t, root, "cp -a templates e2e/gitlab/pipelines "+p.dir)
-	p.write(t, "other.pem", p.lab.Other)
-	p.write(t, "kernels", []byte(strings.Join(cilab.Kernels, "\n")+"\n"))
+	cilab.Sh(t, root, "cp -a templates e2e/gitlab/pipelines "+p.dir)
+	cilab.Write(t, p.dir, "other.pem", p.lab.Other)
+	cilab.Write(t, p.dir, "kernels", []byte(strings.Join(cilab.Kernels, "\n")+"\n"))
 	module := kmodtest.Build(kmodtest.Spec{Name: "x", Release: "6.1", Machine: "amd64"})
-	p.write(t, "other.ko", module)
-	p.write(t, "folder with a blank/a b.ko", module)
-	p.write(t, ".gitlab-ci-local-variables.yml", fmt.Appendf(nil, "REGISTRY: %s\nSIGNING_KEY: {type: file, values: {'*': %q}}\nSIGNING_CERT: {type: file, values: {'*': %q}}\n",
+	cilab.Write(t, p.dir, "other.ko", module)
+	cilab.Write(t, p.dir, "folder with a blank/a b.ko", module)
+	cilab.Write(t, p.dir, ".gitlab-ci-local-variables.yml", fmt.Appendf(nil, "REGISTRY: %s\nSIGNING_KEY: {type: file, values: {'*': %q}}\nSIGNING_CERT: {type: file, values: {'*': %q}}\n",
 		p.lab.Registry, p.lab.Key, p.lab.Cert))
-	p.write(t, ".gitignore", []byte(".gitlab-ci-local*\n"))
-	sh(t, p.dir, "sed -i 's#REGISTRY/#"+p.lab.Registry+"/#' pipelines/plan.yml && git init -q -b main && git add -A && git -c user.name=t -c user.email=t@example.com commit -qm x && git remote add origin git@gitlab.example.com:drivers/sample.git")
+	cilab.Write(t, p.dir, ".gitignore", []byte(".gitlab-ci-local*\n"))
+	cilab.Sh(t, p.dir, "sed -i 's#REGISTRY/#"+p.lab.Registry+"/#' pipelines/plan.yml && git init -q -b main && git add -A && git -c user.name=t -c user.email=t@example.com commit -qm x && git remote add origin git@gitlab.example.com:drivers/sample.git")
 	return p
-}
-
-func (p *project) write(t *testing.T, name string, data []byte) {
-	t.Helper()
-	file := filepath.Join(p.dir, name)
-	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
-	require.NoError(t, os.WriteFile(file, data, 0o644))
-}
-
-func sh(t *testing.T, dir, script string) {
-	t.Helper()
-	cmd := exec.Command("bash", "-euo", "pipefail", "-c", script)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s: %s", script, out)
 }
 
 // run runs a pipeline and searches its log for the key.
@@ -143,7 +128,7 @@ func (p *project) child(t *testing.T) {
 	require.NoError(t, err)
 	const component = "component: $CI_SERVER_FQDN/kmodseal/kmodseal/seal-image@~latest"
 	require.Equal(t, 4, strings.Count(string(child), component), string(child))
-	p.write(t, "pipelines/child.yml", []byte(strings.ReplaceAll(string(child), component, "local: /templates/seal-image/template.yml")))
+	cilab.Write(t, p.dir, "pipelines/child.yml", []byte(strings.ReplaceAll(string(child), component, "local: /templates/seal-image/template.yml")))
 	log, err = p.run(t, "pipelines/child.yml")
 	require.NoError(t, err, log)
 	for _, k := range cilab.Kernels {
@@ -179,7 +164,7 @@ func (p *project) fail(t *testing.T) {
 		{"boolean", "seal-image", `{source: a, destination: b, insecure: "yes"}`, "insecure"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p.write(t, "pipelines/fail.yml", []byte("include:\n  - local: /templates/"+c.component+"/template.yml\n    inputs: "+c.inputs+"\n"))
+			cilab.Write(t, p.dir, "pipelines/fail.yml", []byte("include:\n  - local: /templates/"+c.component+"/template.yml\n    inputs: "+c.inputs+"\n"))
 			log, err := p.run(t, "pipelines/fail.yml")
 			require.Error(t, err, log)
 			assert.Contains(t, log, c.want)

@@ -39,7 +39,7 @@ func validate(t *testing.T, file string) (complaint string, err error) {
 
 // reports: of hostile names, of what does not load, and of nothing wrong.
 func (p *project) reports(t *testing.T) {
-	p.write(t, "signing.pem", p.lab.Cert)
+	cilab.Write(t, p.dir, "signing.pem", p.lab.Cert)
 	for _, c := range []struct{ image, code string }{
 		{"hostile:1", "exit status 5"},
 		{"driver:unsigned", "exit status 5"},
