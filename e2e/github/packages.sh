@@ -10,9 +10,9 @@ cache=$here/../../.cache
 [ -x "$cache/bin/act" ] || GOBIN=$(realpath -m "$cache/bin") CGO_ENABLED=0 go install github.com/nektos/act@v0.2.89
 
 rootfs=$cache/github/rootfs-$(go env GOARCH).tar
-if "$here/../apt.sh" curl docker.io mmdebstrap && [ ! -e "$rootfs" ]; then
+if "$here/../apt.sh" curl docker.io mmdebstrap && [ ! -f "$rootfs" ]; then
   mkdir -p "$cache/github"
-  mmdebstrap --quiet --variant=minbase --include=ca-certificates,curl bookworm "$rootfs.new" &&
+  mmdebstrap --quiet --format=tar --variant=minbase --include=ca-certificates,curl bookworm "$rootfs.new" &&
     mv "$rootfs.new" "$rootfs" || echo "no job image: mmdebstrap failed" >&2
 fi
 exit 0

@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// noNewPrivs is a variable for the test that changes threads in it.
+var noNewPrivs = func() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } //nolint:gochecknoglobals // see above
+
 // goOffline makes the kernel refuse new sockets to this process for good: a
 // seccomp filter over all its threads (seccomp(2)), which also holds for code
 // that is linked in by a library and never called. Where the kernel has no
@@ -16,7 +19,10 @@ func goOffline() error {
 	if arch, _ := convention(); arch == 0 {
 		return nil
 	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+	// seccomp(2) asks no_new_privs, which prctl(2) sets, of the calling thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := noNewPrivs(); err != nil {
 		return fmt.Errorf("give up sockets: %w", err)
 	}
 	filter := socketFilter()

@@ -4,13 +4,72 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
+
+// TestOfflineAsNobody: without CAP_SYS_ADMIN the filter is refused to a thread
+// that has not itself set no_new_privs, so both must happen on one thread
+// however busy the scheduler is.
+func TestOfflineAsNobody(t *testing.T) {
+	if os.Getenv("KMODSEAL_TEST_OFFLINE") != "" {
+		spread := func(held bool) { // starts threads, of which none is a child of one with no_new_privs
+			var started, done sync.WaitGroup
+			for range 8 {
+				started.Add(1)
+				done.Go(func() {
+					if held {
+						runtime.LockOSThread()
+						defer runtime.UnlockOSThread()
+					}
+					started.Done()
+					started.Wait()
+					time.Sleep(time.Millisecond)
+				})
+			}
+			done.Wait()
+		}
+		spread(true)
+		set := noNewPrivs
+		noNewPrivs = func() error {
+			err := set()
+			for before, tries := unix.Gettid(), 0; unix.Gettid() == before && tries < 100; tries++ {
+				spread(false)
+			}
+			return err
+		}
+		require.NoError(t, goOffline())
+		return
+	}
+	t.Parallel()
+	self, err := os.ReadFile("/proc/self/exe")
+	require.NoError(t, err)
+	dir, err := os.MkdirTemp("/tmp", "offline")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // another user runs it
+	exe := filepath.Join(dir, "step.test")
+	require.NoError(t, os.WriteFile(exe, self, 0o755)) //nolint:gosec // another user runs it
+	for range 5 {
+		child := exec.Command(exe, "-test.run=^TestOfflineAsNobody$") //nolint:gosec // a copy of this test
+		child.Dir = dir
+		child.Env = append(os.Environ(), "KMODSEAL_TEST_OFFLINE=1")
+		if os.Getuid() == 0 {
+			child.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
+		}
+		out, err := child.CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
+}
 
 // TestOffline runs itself in a child, since the filter stays for good.
 func TestOffline(t *testing.T) {
