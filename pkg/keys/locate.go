@@ -53,6 +53,11 @@ func locateKey(r Request) (*source, error) {
 	if r.Key == "" {
 		return nil, fault.New(fault.Key, "key: no file, folder or env:NAME given").Hint("give --key")
 	}
+	if isKeyText(strings.TrimPrefix(r.Key, "env:")) {
+		return nil, fault.New(fault.Key, "key: the key itself is given where its place is wanted").
+			Hint("leave it in the variable that holds it, say SIGNING_KEY, and name that: --key env:SIGNING_KEY").
+			Hint("a key that stood on a command line may be known to others: think of making a new one")
+	}
 	if err := refuseService(r.Key); err != nil {
 		return nil, err
 	}
@@ -71,6 +76,12 @@ func locateKey(r Request) (*source, error) {
 		return nil, err
 	}
 	return &source{key: key, warnings: permissionWarnings(r.Key)}, nil
+}
+
+// isKeyText tells a key from the name of one: a message would quote the name.
+func isKeyText(s string) bool {
+	raw, ok := decodeBase64([]byte(s))
+	return isPEM([]byte(s)) || ok && (isPEM(raw) || isKeyDER(raw) || encryption(raw) != nil || isPFX(raw))
 }
 
 // refuseService names the key services that other signers take and this binary

@@ -111,6 +111,16 @@ func unknownKey(t testing.TB, oid string) []byte {
 	return out
 }
 
+// keyTexts are what a CI variable may hold that was meant to hold a file's name.
+func keyTexts(t testing.TB) (texts []string) {
+	t.Helper()
+	for _, kind := range []string{"rsa2048", "p256"} {
+		b64 := base64.StdEncoding.EncodeToString
+		texts = append(texts, string(keyPEM(t, kind)), b64(keyPEM(t, kind)), b64(keyDER(t, kind)))
+	}
+	return texts
+}
+
 func TestLoadRefusesPlaces(t *testing.T) {
 	t.Parallel()
 	dir := files(t, map[string][]byte{"k": keyPEM(t, "rsa2048"), "big": make([]byte, maxFile+1)})
@@ -130,6 +140,13 @@ func TestLoadRefusesPlaces(t *testing.T) {
 	} {
 		_, err := Load(Request{Key: key, Cert: file})
 		assertRefused(t, err, cause, "")
+	}
+	for _, text := range keyTexts(t) {
+		for _, key := range []string{text, "env:" + text} {
+			_, err := Load(Request{Key: key, Cert: file})
+			assertRefused(t, err, "the key itself is given where its place is wanted", "--key env:SIGNING_KEY")
+			assert.NotContains(t, err.Error()+joined(fault.HintsOf(err)), text[40:60], "key bytes in a message")
+		}
 	}
 	for cert, cause := range map[string]string{
 		filepath.Join(dir, "absent"): "certificate: ", filepath.Join(dir, "big"): "larger than", t.TempDir(): "certificate",

@@ -10,10 +10,10 @@ import (
 // Plain makes s safe to print on one line: control characters, bytes that are
 // no UTF-8, line separators and characters that reorder text (bidi overrides)
 // become \xNN or \uNNNN, and so does what GitHub's runner takes for a command
-// anywhere in a line: ##[ (actions/runner, ActionCommand.cs). It refuses
-// nothing and changes nothing else.
+// anywhere in a line: ##[ (actions/runner, ActionCommand.cs). A private key in
+// PEM is left out. It refuses nothing and changes nothing else.
 func Plain(s string) string {
-	s = strings.ReplaceAll(s, "##[", `#\x23[`)
+	s = strings.ReplaceAll(withoutKey(s), "##[", `#\x23[`)
 	if !strings.ContainsFunc(s, hides) && utf8.ValidString(s) {
 		return s
 	}
@@ -31,6 +31,25 @@ func Plain(s string) string {
 		i += n
 	}
 	return b.String()
+}
+
+// withoutKey takes private keys out, from the first one's beginning to the last
+// one's end: a message quotes what was given for a file's name, and a CI
+// variable that should hold the name can hold the file.
+func withoutKey(s string) string {
+	const mark = "PRIVATE KEY-----" // ends the first line and the last one (RFC 7468)
+	first := strings.Index(s, mark)
+	if first < 0 {
+		return s
+	}
+	begin, rest := first, ""
+	if i := strings.LastIndex(s[:first], "-----BEGIN"); i >= 0 {
+		begin = i
+	}
+	if last := strings.LastIndex(s, mark); last > first {
+		rest = s[last+len(mark):]
+	}
+	return s[:begin] + "(private key left out)" + rest
 }
 
 // begin is Plain for what begins a line, where the runner also takes :: for a

@@ -92,6 +92,9 @@ func TestPlain(t *testing.T) {
 		"a\u202eb\u2028":    `a\u202eb\u2028`,
 		"\u009b31m":         `\x9b31m`,
 		"##[x]###[":         `#\x23[x]##\x23[`,
+		"stat -----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\n: none": `stat (private key left out)\x0a: none`,
+		`got "-----BEGIN RSA PRIVATE KEY-----\nMII`:                               `got "(private key left out)`,
+		"a -----BEGIN CERTIFICATE----- b":                                         "a -----BEGIN CERTIFICATE----- b",
 		"":                  "",
 	} {
 		assert.Equal(t, want, report.Plain(in))
@@ -100,9 +103,11 @@ func TestPlain(t *testing.T) {
 
 func FuzzPlain(f *testing.F) {
 	f.Add(hostile)
+	f.Add("x PRIVATE KEY----- y -----BEGIN PRIVATE KEY----- z PRIVATE KEY-----\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		p := report.Plain(s)
 		assert.False(t, strings.ContainsFunc(p, unicode.IsControl))
+		assert.NotContains(t, p, "PRIVATE KEY-----")
 		assert.Equal(t, p, report.Plain(p))
 	})
 }
