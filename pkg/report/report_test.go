@@ -93,9 +93,9 @@ func TestPlain(t *testing.T) {
 		"\u009b31m":         `\x9b31m`,
 		"##[x]###[":         `#\x23[x]##\x23[`,
 		"stat -----BEGIN PRIVATE KEY-----\nMII\n-----END PRIVATE KEY-----\n: none": `stat (private key left out)\x0a: none`,
-		`got "-----BEGIN RSA PRIVATE KEY-----\nMII`:                               `got "(private key left out)`,
-		"a -----BEGIN CERTIFICATE----- b":                                         "a -----BEGIN CERTIFICATE----- b",
-		"":                  "",
+		`got "-----BEGIN RSA PRIVATE KEY-----\nMII`:                                `got "(private key left out)`,
+		"a -----BEGIN CERTIFICATE----- b":                                          "a -----BEGIN CERTIFICATE----- b",
+		"":                                                                         "",
 	} {
 		assert.Equal(t, want, report.Plain(in))
 	}

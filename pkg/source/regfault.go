@@ -86,7 +86,7 @@ func (g *registry) hint(host string, err error) string {
 		return "the certificate is not for " + host + ": use the name it is for"
 	case errors.As(err, &invalid):
 		return "the certificate of " + host + " is not valid now: check its dates and this machine's clock"
-	case errors.Is(err, http.ErrSchemeMismatch), strings.Contains(err.Error(), "gave HTTP response to HTTPS"):
+	case errors.Is(err, errInClear), errors.Is(err, http.ErrSchemeMismatch), strings.Contains(err.Error(), "gave HTTP response to HTTPS"):
 		return host + " speaks plain HTTP: allow it with --insecure"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens at " + host + ": check host and port"

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -212,6 +213,62 @@ func TestInsecure(t *testing.T) {
 	require.Error(t, err)
 	assert.Contains(t, strings.Join(fault.HintsOf(err), ""), "--insecure")
 	assert.Equal(t, fault.Registry, fault.ClassOf(err))
+}
+
+// TestNoCredentialsInClearText: a registry at a private address is tried with
+// plain HTTP in any case; credentials go there only if that was asked for.
+func TestNoCredentialsInClearText(t *testing.T) {
+	t.Parallel()
+	rec := startRegistry(t)
+	seed(t, rec, "x:1", testImage(t, types.OCIManifestSchema1, "linux", "amd64"))
+	var challenge atomic.Value
+	var seen atomic.Int64 // bytes that only credentials make
+	rec.onRequest(func(w http.ResponseWriter, r *http.Request) bool {
+		body, _ := io.ReadAll(r.Body)
+		if seen.Add(int64(len(r.Header.Get("Authorization"))+len(body))) > 0 {
+			return false
+		}
+		w.Header().Set("WWW-Authenticate", challenge.Load().(string))
+		w.WriteHeader(http.StatusUnauthorized)
+		return true
+	})
+	for name, c := range map[string]struct {
+		challenge string
+		auth      authn.AuthConfig
+	}{
+		"password": {`Basic realm="x"`, authn.AuthConfig{Username: "u", Password: "p"}},
+		"token":    {`Bearer realm="http://10.0.0.1:5000/token",service="x"`, authn.AuthConfig{IdentityToken: "secret"}},
+	} {
+		challenge.Store(c.challenge)
+		seen.Store(0)
+		get := func(wrap func(http.RoundTripper) http.RoundTripper) error {
+			g, err := openRepository(Ref{Kind: Docker, Name: "10.0.0.1:5000/x:1"}, Options{})
+			require.NoError(t, err)
+			tr := &http.Transport{DialContext: dialTo(rec.host)}
+			g.puller, err = remote.NewPuller(remote.WithTransport(wrap(tr)), remote.WithAuth(authn.FromConfig(c.auth)),
+				remote.WithRetryBackoff(remote.Backoff{Steps: 1}))
+			require.NoError(t, err)
+			if _, err = g.puller.Get(context.Background(), g.ref); err != nil {
+				return g.fault(context.Background(), "read", err)
+			}
+			return nil
+		}
+		err := get(func(tr http.RoundTripper) http.RoundTripper { return discreet{tr} })
+		require.ErrorContains(t, err, "plain HTTP", name)
+		assert.Contains(t, strings.Join(fault.HintsOf(err), ""), "--insecure", name)
+		assert.Zero(t, seen.Load(), name)
+		_ = get(func(tr http.RoundTripper) http.RoundTripper { return tr })
+		assert.NotZero(t, seen.Load(), "%s: the test sees credentials where they are sent", name)
+	}
+	tr, err := newTransport(Options{})
+	require.NoError(t, err)
+	assert.IsType(t, discreet{}, tr)
+	tr, err = newTransport(Options{Insecure: true})
+	require.NoError(t, err)
+	assert.IsType(t, &http.Transport{}, tr)
+	for host, want := range map[string]bool{"127.0.0.1": true, "::1": true, "localhost": true, "10.0.0.1": false, "example.com": false, "127.0.0.1.example.com": false} {
+		assert.Equal(t, want, loopback(host), host)
+	}
 }
 
 func TestUserAgentAndDefaultTag(t *testing.T) {

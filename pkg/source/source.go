@@ -22,7 +22,8 @@ import (
 type Options struct {
 	Platforms []string // os/arch[/variant]; empty: all
 	// Insecure allows plain HTTP. Loopback, private (RFC 1918) and .local
-	// registries are tried with HTTPS, then with plain HTTP, in any case.
+	// registries are tried with HTTPS, then with plain HTTP, in any case, but get
+	// no credentials over it unless they are this machine's own.
 	Insecure      bool
 	SkipTLSVerify bool
 	CAFile        string // PEM, in addition to the system's certificates

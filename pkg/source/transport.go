@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -34,7 +35,7 @@ func newTransport(o Options) (http.RoundTripper, error) {
 		conf.RootCAs = pool
 	}
 	dialer := &net.Dialer{Timeout: dialWait, KeepAlive: 30 * time.Second}
-	return &http.Transport{
+	tr := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           stalling(dialer, stallWait),
 		TLSClientConfig:       conf,
@@ -44,7 +45,36 @@ func newTransport(o Options) (http.RoundTripper, error) {
 		IdleConnTimeout:       90 * time.Second,
 		MaxIdleConnsPerHost:   16,
 		ForceAttemptHTTP2:     true,
-	}, nil
+	}
+	if o.Insecure {
+		return tr, nil
+	}
+	return discreet{tr}, nil
+}
+
+var errInClear = errors.New("credentials would go over plain HTTP")
+
+// discreet sends no credentials to another machine in clear text.
+// go-containerregistry falls back to plain HTTP by itself where a registry has a
+// private address, so that whoever can hold up TLS could read them.
+type discreet struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper. Credentials are in a header, or in the
+// form by which a token is asked for.
+func (d discreet) RoundTrip(r *http.Request) (*http.Response, error) {
+	secret := r.Header.Get("Authorization") != "" || r.Header.Get("Content-Type") == "application/x-www-form-urlencoded"
+	if r.URL.Scheme == "https" || !secret || loopback(r.URL.Hostname()) {
+		return d.RoundTripper.RoundTrip(r)
+	}
+	if r.Body != nil {
+		_ = r.Body.Close() // as RoundTrip has to
+	}
+	return nil, errInClear
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // stalling dials connections that fail after wait without a byte read or written.
