@@ -104,6 +104,14 @@ func FromVerdict(v *verdict.Verdict) Module {
 	return m
 }
 
+// Pinned is the image with its digest, NAME@sha256:<hex>; a folder has none.
+func (r *Report) Pinned() string {
+	if r.Digest == "" {
+		return r.Image
+	}
+	return r.Image + "@" + r.Digest
+}
+
 // Count fills Counts, Verdict and ExitCode from the modules and returns r.
 func (r *Report) Count() *Report {
 	r.Counts = map[string]int{}

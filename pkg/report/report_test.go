@@ -232,6 +232,30 @@ func TestTableFitsTheTerminal(t *testing.T) {
 	assert.Contains(t, b.String(), "\x1b[32mloads")
 }
 
+func TestTableExplainsACauseOnce(t *testing.T) {
+	t.Parallel()
+	bad := func(path, reason string) report.Module {
+		return report.Module{Path: path, Verdict: "unsigned", Reason: reason, Hint: "sign it", Dmesg: path + ": no"}
+	}
+	r := &report.Report{Modules: []report.Module{
+		bad("a.ko", "no signature"), bad("b.ko", "no signature"), {Path: "c.ko", Verdict: "loads"}, bad("d.ko", "cut off"), bad("e.ko", "no signature"),
+	}}
+	var b bytes.Buffer
+	require.NoError(t, report.Table(&b, r, report.Style{}))
+	_, causes, _ := strings.Cut(b.String(), "\n\n")
+	assert.Equal(t, "a.ko: unsigned: no signature\n  the same with 2 more\n  kernel: a.ko: no\n  hint:   sign it\n\n"+
+		"d.ko: unsigned: cut off\n  kernel: d.ko: no\n  hint:   sign it\n", causes)
+}
+
+func TestTableNamesTheImage(t *testing.T) {
+	t.Parallel()
+	r := &report.Report{Image: "registry.example.com/driver:1", Digest: "sha256:12"}
+	assert.Contains(t, render(t, func(w io.Writer, r *report.Report) error { return report.Table(w, r, report.Style{}) }, r),
+		"\n\nimage: registry.example.com/driver:1@sha256:12\n")
+	r.Image, r.Digest = "dir:out", ""
+	assert.Equal(t, "dir:out", r.Pinned())
+}
+
 func TestTableEndsWithTheNotes(t *testing.T) {
 	t.Parallel()
 	r := &report.Report{Modules: []report.Module{{Path: "a.ko", Verdict: "loads"}}, Notes: []string{"nothing was pushed", "two\nlines \x1b[31m"}}

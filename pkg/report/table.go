@@ -15,11 +15,11 @@ type Style struct {
 	Color bool
 }
 
-// notesShown bounds the explanations under a table; the report file has all.
+// notesShown bounds the explanations under a table; the report file has each module's.
 const notesShown = 20
 
-// Table writes r for people: one line a module, then what is wrong with each
-// module that would not load, and the notes.
+// Table writes r for people: one line a module, then what is wrong with those
+// that would not load, the image that was made, and the notes.
 func Table(w io.Writer, r *Report, s Style) error {
 	cols := columns(r)
 	t := table.NewWriter()
@@ -42,6 +42,9 @@ func Table(w io.Writer, r *Report, s Style) error {
 		fmt.Fprintln(out, strings.TrimRight(line, " "))
 	}
 	explain(out, r)
+	if r.Image != "" {
+		fmt.Fprintf(out, "\nimage: %s\n", Plain(r.Pinned()))
+	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(out, "\nnote: %s\n", Plain(n))
 	}
@@ -125,18 +128,29 @@ func paint(s Style, head, value string) string {
 	return value
 }
 
+// explain says once what is wrong with several modules: the table tells which.
 func explain(w io.Writer, r *Report) {
-	shown := 0
+	type cause struct{ verdict, reason, hint string }
+	of := func(m *Module) cause { return cause{m.Verdict, m.Reason, m.Hint} }
+	first, count := []*Module{}, map[cause]int{}
 	for i := range r.Modules {
 		m := &r.Modules[i]
 		if !m.Bad() {
 			continue
 		}
-		if shown++; shown > notesShown {
+		if count[of(m)]++; count[of(m)] == 1 {
+			first = append(first, m)
+		}
+	}
+	for i, m := range first {
+		if i == notesShown {
 			fmt.Fprintf(w, "\n... and more: --report FILE or --output json has all\n")
 			return
 		}
 		fmt.Fprintf(w, "\n%s: %s: %s\n", begin(m.Path), m.Verdict, Plain(m.Reason))
+		if n := count[of(m)] - 1; n > 0 {
+			fmt.Fprintf(w, "  the same with %d more\n", n)
+		}
 		if m.Dmesg != "" {
 			fmt.Fprintf(w, "  kernel: %s\n", Plain(m.Dmesg))
 		}

@@ -86,7 +86,7 @@ func (c *command) tell(s *step.Session, res *repack.Result) {
 // tellTekton adds what later Tasks and Tekton Chains ask for. A source that is
 // no image of a registry has no name that would mean anything to Chains.
 func tellTekton(s *step.Session, res *repack.Result) {
-	s.Results.Set(ci.ImageRef, res.URL+"@"+res.Digest)
+	s.Results.Set(ci.ImageRef, s.Report.Pinned())
 	from := res.Manifest.Source
 	if from.Kind != string(source.Docker) {
 		return
