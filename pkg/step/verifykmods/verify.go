@@ -16,6 +16,7 @@ import (
 type command struct {
 	Kmods        string   `name:"kmods" default:"kmods" placeholder:"DIR" help:"The kmods folder, where neither --source nor a FILE or DIR is given." group:"input"`
 	Source       string   `name:"source" placeholder:"SRC" help:"Image or folder to check: REF, docker://REF, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or dir:PATH." group:"input"`
+	Require      []string `name:"require" sep:"none" placeholder:"NAME" help:"Module that has to be among those checked, by its name for modprobe." group:"input"`
 	Trust        []string `name:"trust" required:"" sep:"none" placeholder:"FILE" help:"Certificates that the machine trusts: a file (PEM, DER, or an EFI signature list such as MokListRT) or a folder of them; system: the MOK list, db and switches of this machine." group:"trust"`
 	Revoked      []string `name:"revoked" sep:"none" placeholder:"FILE" help:"Revocation list of the machine: MokListX as an EFI signature list, or a certificate." group:"trust"`
 	Kernel       string   `name:"kernel" placeholder:"RELEASE" help:"Release of the target kernel, as uname -r prints it. Default: not checked." group:"target kernel"`
@@ -25,7 +26,6 @@ type command struct {
 	SecureBoot   string   `name:"secure-boot" default:"auto" enum:"auto,on,off" help:"Whether the machine boots with Secure Boot. auto: on, or as this machine does with --trust system." group:"target kernel"`
 	SigEnforce   string   `name:"sig-enforce" default:"auto" enum:"auto,on,off" help:"Whether module.sig_enforce is on. auto: as the kernel's config and Secure Boot make it." group:"target kernel"`
 	Lockdown     string   `name:"lockdown" default:"auto" enum:"auto,on,off" help:"Whether the kernel is locked down (integrity). auto: as the kernel's config and Secure Boot make it." group:"target kernel"`
-	Require      []string `name:"require" sep:"none" placeholder:"NAME" help:"Module that has to be among those checked, by its name for modprobe." group:"input"`
 	Report       string   `name:"report" placeholder:"FILE" help:"Write a report to FILE; its ending decides the form: .json .xml (JUnit) .sarif .codequality.json (GitLab) .md .html; several with commas." group:"output"`
 	Paths        []string `arg:"" optional:"" name:"path" help:"Module files, and folders whose modules to check."`
 	image.Flags
