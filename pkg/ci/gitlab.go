@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
+
+	"github.com/kmodseal/kmodseal/pkg/atomicfile"
 )
 
 // writeDotenv puts results into a dotenv report (GitLab docs: artifacts:reports:dotenv):
@@ -37,23 +38,9 @@ func writeDotenv(file string, results Results) error {
 	for _, r := range results {
 		fmt.Fprintf(&out, "%s=%s\n", dotenvKey(r.Name), r.Value)
 	}
-	return replace(file, out.Bytes())
+	return atomicfile.Write(file, out.Bytes())
 }
 
 func dotenvKey(name string) string {
 	return strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
-}
-
-// replace writes data to file by temporary file and rename.
-func replace(file string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(file), ".dotenv-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone after the rename
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), file)
 }

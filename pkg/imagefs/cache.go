@@ -12,6 +12,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/kmodseal/kmodseal/pkg/atomicfile"
 )
 
 // Cache keeps what Scan learnt of layers in a folder, one index a layer digest,
@@ -68,19 +70,7 @@ func (c Cache) Save(digest v1.Hash, entries []Entry) error {
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil { //nolint:gosec // nothing in it is secret
 		return fmt.Errorf("create cache: %w", err)
 	}
-	f, err := os.CreateTemp(c.Dir, ".index-*")
-	if err != nil {
-		return fmt.Errorf("write index: %w", err)
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
-		err = os.Rename(f.Name(), c.file(digest))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // the first error counts
-		return fmt.Errorf("write index: %w", err)
-	}
-	return nil
+	return atomicfile.Write(c.file(digest), b)
 }
 
 func encodeIndex(digest v1.Hash, entries []Entry) ([]byte, error) {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kmodseal/kmodseal/pkg/atomicfile"
 	"github.com/kmodseal/kmodseal/pkg/fault"
 )
 
@@ -109,7 +110,7 @@ func (m *Manifest) Save(dir string) error {
 	if err := e.Encode(m); err != nil {
 		return fmt.Errorf("encode manifest: %w", err)
 	}
-	return replace(dir, b.Bytes())
+	return atomicfile.Write(filepath.Join(dir, FileName), b.Bytes())
 }
 
 // normalise sorts and turns nil slices into empty ones, which JSON writes as
@@ -136,28 +137,4 @@ func (m *Module) compare(b *Module) int {
 		return c
 	}
 	return strings.Compare(m.Path, b.Path)
-}
-
-// replace writes the manifest's bytes; a reader sees the old file or the new.
-func replace(dir string, b []byte) (err error) {
-	f, err := os.CreateTemp(dir, "."+FileName+"-*")
-	if err != nil {
-		return fmt.Errorf("create manifest: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close() // a second Close is harmless
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(b); err != nil {
-		return fmt.Errorf("write manifest: %w", err)
-	}
-	if err = errors.Join(f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write manifest: %w", err)
-	}
-	if err = os.Rename(f.Name(), filepath.Join(dir, FileName)); err != nil {
-		return fmt.Errorf("write manifest: %w", err)
-	}
-	return nil
 }

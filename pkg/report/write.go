@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/kmodseal/kmodseal/pkg/atomicfile"
 	"github.com/kmodseal/kmodseal/pkg/fault"
 	"github.com/kmodseal/kmodseal/pkg/verdict"
 )
@@ -43,37 +42,17 @@ func ForFile(name string) (Writer, error) {
 		Hint("the ending decides: %s", strings.Join(endings, " "))
 }
 
-// WriteFile writes r to the file name, in the format of its ending, as Replace does.
+// WriteFile writes r to the file name, in the format of its ending.
 func WriteFile(name string, r *Report) error {
 	write, err := ForFile(name)
 	if err != nil {
 		return err
 	}
-	return Replace(name, func(w io.Writer) error { return write(w, r) })
-}
-
-// Replace writes a report to the file name by temporary file and rename.
-func Replace(name string, write func(io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".report-*")
-	if err != nil {
+	var b bytes.Buffer
+	if err := write(&b, r); err != nil {
 		return fmt.Errorf("write report %s: %w", name, err)
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone after the rename
-	if err := write(f); err != nil {
-		f.Close()
-		return fmt.Errorf("write report %s: %w", name, err)
-	}
-	if err := f.Chmod(0o644); err != nil {
-		f.Close()
-		return fmt.Errorf("write report %s: %w", name, err)
-	}
-	if err := f.Close(); err != nil {
-		return fmt.Errorf("write report %s: %w", name, err)
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return fmt.Errorf("write report: %w", err)
-	}
-	return nil
+	return atomicfile.Write(name, b.Bytes())
 }
 
 // JSON writes r as indented JSON with a final newline. Every ##[ is spelt

@@ -5,16 +5,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/kmodseal/kmodseal/pkg/atomicfile"
 	"github.com/kmodseal/kmodseal/pkg/ci"
 	"github.com/kmodseal/kmodseal/pkg/fault"
 	"github.com/kmodseal/kmodseal/pkg/kmm"
-	"github.com/kmodseal/kmodseal/pkg/report"
 	"github.com/kmodseal/kmodseal/pkg/step"
 )
 
@@ -82,10 +81,8 @@ func (c *command) Run(_ context.Context, s *step.Session) error {
 			return err
 		}
 	}
-	if c.Index != "" {
-		if err := report.Replace(c.Index, func(w io.Writer) error { return plan.Write(w, kmm.FormatJSON) }); err != nil {
-			return err
-		}
+	if err := c.index(plan); err != nil {
+		return err
 	}
 	var out bytes.Buffer
 	if err := plan.Write(&out, c.Format); err != nil {
@@ -121,6 +118,18 @@ func tell(s *step.Session, plan *kmm.Plan) {
 			s.Warn("module %s for %s: %s", plan.Jobs[i].Module, plan.Jobs[i].Kernel, w)
 		}
 	}
+}
+
+// index writes the file of --index.
+func (c *command) index(plan *kmm.Plan) error {
+	if c.Index == "" {
+		return nil
+	}
+	var b bytes.Buffer
+	if err := plan.Write(&b, kmm.FormatJSON); err != nil {
+		return err
+	}
+	return atomicfile.Write(c.Index, b.Bytes())
 }
 
 // publish gives one job as results for the arguments of the steps that follow.
