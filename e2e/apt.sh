@@ -15,4 +15,4 @@ if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+apt-get install -oDPkg::Lock::Timeout=600 -qq -y --no-install-recommends "${missing[@]}" >/dev/null

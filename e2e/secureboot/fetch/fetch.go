@@ -52,6 +52,9 @@ func Tools(ctx context.Context, arch string) error {
 	return install(ctx, missing)
 }
 
+// lockWait has apt-get wait for another that installs, such as the timer of a fresh machine.
+const lockWait = "-oDPkg::Lock::Timeout=600"
+
 func install(ctx context.Context, missing []string) error {
 	if len(missing) == 0 {
 		return nil
@@ -59,7 +62,7 @@ func install(ctx context.Context, missing []string) error {
 	if _, err := (apt{}).run(ctx, ".", "apt-get", "update"); err != nil {
 		return err
 	}
-	_, err := apt{}.run(ctx, ".", "apt-get", append([]string{"install", "-y", "--no-install-recommends"}, missing...)...)
+	_, err := apt{}.run(ctx, ".", "apt-get", append([]string{"install", "-y", "--no-install-recommends", lockWait}, missing...)...)
 	return err
 }
 
