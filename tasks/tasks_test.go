@@ -4,8 +4,6 @@
 package tasks_test
 
 import (
-	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,8 +20,6 @@ import (
 	"github.com/kmodseal/kmodseal/pkg/step/catalog"
 )
 
-var update = flag.Bool("update", false, "write the tables of the README files")
-
 type object struct {
 	Kind     string
 	Metadata struct {
@@ -31,15 +27,12 @@ type object struct {
 		Labels, Annotations map[string]string
 	}
 	Spec struct {
-		Description string
-		Params      []named
-		Workspaces  []named
-		Results     []named
-		Steps       []stepSpec
-		Tasks       []struct {
-			Name   string
-			Params []named
-		}
+		Description  string
+		Params       []named
+		Workspaces   []named
+		Results      []named
+		Steps        []stepSpec
+		Tasks        []pipelineTask
 		StepTemplate map[string]any
 		stepSpec
 	}
@@ -47,10 +40,18 @@ type object struct {
 
 type named struct {
 	Name, Description, Type string
+	Workspace               string // that a Pipeline hands on
 	Default                 *string
 	Optional                bool
 	Value                   any
 	Properties              map[string]map[string]string
+}
+
+type pipelineTask struct {
+	Name               string
+	TaskRef            struct{ Name string }
+	Params, Workspaces []named
+	Matrix             struct{ Params []named }
 }
 
 type stepSpec struct {
@@ -60,6 +61,7 @@ type stepSpec struct {
 	Script          string
 	Env             []struct{ Name, Value string }
 	Workspaces      []named
+	Results         []named
 	SecurityContext map[string]any
 	Resources       map[string]any `json:"computeResources"`
 }
@@ -163,7 +165,7 @@ func TestSealImageParams(t *testing.T) {
 	}
 }
 
-var reference = regexp.MustCompile(`\$\((params|workspaces|results|step\.results|steps\.\w+\.results)\.([\w-]+)`)
+var reference = regexp.MustCompile(`\$\((params|workspaces|results|step\.results|(?:steps|tasks)\.[\w-]+\.results)\.([\w-]+)`)
 
 func TestReferences(t *testing.T) {
 	t.Parallel()
@@ -177,6 +179,8 @@ func TestReferences(t *testing.T) {
 				assert.Contains(t, names(o.Spec.Params), m[2], file)
 			case "workspaces":
 				assert.Contains(t, names(o.Spec.Workspaces), m[2], file)
+			default:
+				assert.Contains(t, results(t, o, m[1]), m[2], "%s: %s", file, m[1])
 			}
 		}
 		for _, p := range o.Spec.Params {
@@ -188,6 +192,62 @@ func TestReferences(t *testing.T) {
 				assert.True(t, used["workspaces."+w.Name], "%s: workspace %s is not used", file, w.Name)
 			}
 		}
+	}
+}
+
+// results are the names that a reference to results may have.
+func results(t *testing.T, o *object, of string) []string {
+	t.Helper()
+	var out []string
+	of, _, _ = strings.Cut(of+".", "results")
+	kind, name, _ := strings.Cut(strings.TrimSuffix(of, "."), ".")
+	switch kind {
+	case "": // of the Task, or of the StepAction
+		return names(o.Spec.Results)
+	case "step", "steps":
+		for _, s := range o.Spec.Steps {
+			if name == "" || s.Name == name {
+				out = append(out, names(s.Results)...)
+			}
+		}
+		if o.Kind == "StepAction" {
+			out = names(o.Spec.Results)
+		}
+	case "tasks":
+		for _, pt := range o.Spec.Tasks {
+			if pt.Name == name {
+				task, _ := load(t, pt.TaskRef.Name+"/"+pt.TaskRef.Name+".yaml")
+				out = names(task.Spec.Results)
+			}
+		}
+	}
+	return out
+}
+
+// TestPipelineHandsOn: what the Pipeline gives to a Task is declared there, what the Task needs is
+// given, and every workspace of the Pipeline gets somewhere.
+func TestPipelineHandsOn(t *testing.T) {
+	t.Parallel()
+	pipeline, _ := load(t, "seal-driver/seal-driver.yaml")
+	used := map[string]bool{}
+	for _, pt := range pipeline.Spec.Tasks {
+		task, _ := load(t, pt.TaskRef.Name+"/"+pt.TaskRef.Name+".yaml")
+		given := append(names(pt.Params), names(pt.Matrix.Params)...)
+		assert.Subset(t, names(task.Spec.Params), given, pt.Name)
+		for _, p := range task.Spec.Params {
+			assert.True(t, p.Default != nil || slices.Contains(given, p.Name), "%s needs param %s", pt.Name, p.Name)
+		}
+		assert.Subset(t, names(task.Spec.Workspaces), names(pt.Workspaces), pt.Name)
+		for _, w := range task.Spec.Workspaces {
+			assert.True(t, w.Optional || slices.Contains(names(pt.Workspaces), w.Name), "%s needs workspace %s", pt.Name, w.Name)
+		}
+		for _, w := range pt.Workspaces {
+			assert.Contains(t, names(pipeline.Spec.Workspaces), w.Workspace, pt.Name)
+			used[w.Workspace] = true
+		}
+	}
+	for _, w := range names(pipeline.Spec.Workspaces) {
+		assert.True(t, used[w], "workspace %s is not used", w)
 	}
 }
 
@@ -281,58 +341,4 @@ func TestChains(t *testing.T) {
 			assert.NotRegexp(t, `.IMAGE_(URL|DIGEST)$|ARTIFACT_(OUTPUTS|URI|DIGEST)$|^IMAGES$`, name, "%s: Chains would take it for an artifact", file)
 		}
 	}
-}
-
-const begin, end = "<!-- tables -->\n", "<!-- end -->\n"
-
-func TestReadmes(t *testing.T) {
-	t.Parallel()
-	dirs, err := filepath.Glob("*/README.md")
-	require.NoError(t, err)
-	require.Len(t, dirs, 8)
-	for _, file := range dirs {
-		dir := filepath.Dir(file)
-		o, _ := load(t, dir+"/"+dir+".yaml")
-		b, err := os.ReadFile(file)
-		require.NoError(t, err)
-		before, rest, ok := strings.Cut(string(b), begin)
-		require.True(t, ok, file)
-		_, after, ok := strings.Cut(rest, end)
-		require.True(t, ok, file)
-		want := before + begin + tables(o) + end + after
-		if *update {
-			require.NoError(t, os.WriteFile(file, []byte(want), 0o644))
-			continue
-		}
-		assert.Equal(t, want, string(b), "run: go test ./tasks -run Readmes -update")
-	}
-}
-
-func tables(o *object) string {
-	cell := func(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
-	var b strings.Builder
-	b.WriteString("\n| param | default | |\n|---|---|---|\n")
-	for _, p := range o.Spec.Params {
-		def := "**required**"
-		if p.Default != nil {
-			def = "`" + *p.Default + "`"
-			if *p.Default == "" {
-				def = ""
-			}
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", p.Name, def, cell(p.Description))
-	}
-	b.WriteString("\n| workspace | | |\n|---|---|---|\n")
-	for _, w := range o.Spec.Workspaces {
-		need := "required"
-		if w.Optional {
-			need = "optional"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", w.Name, need, cell(w.Description))
-	}
-	b.WriteString("\n| result | |\n|---|---|\n")
-	for _, r := range o.Spec.Results {
-		fmt.Fprintf(&b, "| `%s` | %s |\n", r.Name, cell(r.Description))
-	}
-	return b.String() + "\n"
 }
