@@ -1,6 +1,7 @@
 package kmm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -18,6 +19,9 @@ func (m *Module) check() error {
 	if c.InTree != nil && c.InTreeOne.string != "" {
 		m.note(c.InTreeOne.line, "inTreeModuleToRemove and inTreeModulesToRemove exclude each other")
 	}
+	if n := len(m.Name + m.Namespace); n > maxName && !m.hub {
+		m.note(m.Line, "KMM's webhook refuses a name and namespace of more than %d characters together, these have %d", maxName, n)
+	}
 	m.signs(c.Sign)
 	for i := range c.Mappings {
 		mp := &c.Mappings[i]
@@ -28,6 +32,9 @@ func (m *Module) check() error {
 			m.note(mp.line, "inTreeModuleToRemove and inTreeModulesToRemove exclude each other")
 		}
 		m.signs(mp.Sign)
+		if image := cmp.Or(mp.Image.string, c.Image.string); !strings.ContainsAny(image, ":@") {
+			m.note(mp.line, "KMM's webhook refuses a mapping whose containerImage has neither tag nor digest: %q", image)
+		}
 		if mp.Regexp.string == "" {
 			continue
 		}
@@ -40,6 +47,9 @@ func (m *Module) check() error {
 	return nil
 }
 
+// maxName is what KMM leaves of a label for a Module's name and namespace.
+const maxName = 41
+
 // signs notes what the webhook wants of each sign section by itself.
 func (m *Module) signs(s *Sign) {
 	if s == nil {
@@ -47,6 +57,15 @@ func (m *Module) signs(s *Sign) {
 	}
 	if len(s.Files) == 0 {
 		m.note(s.line, "KMM's webhook refuses a sign section without filesToSign")
+	}
+	dir := "/opt"
+	if d := m.Container.Modprobe.DirName; d.line > 0 {
+		dir = d.string
+	}
+	for _, f := range s.Files {
+		if !strings.HasPrefix(f.string, dir+"/") {
+			m.note(f.line, "KMM's webhook refuses file %q: it does not begin with dirName and a slash, %q", f.string, dir+"/")
+		}
 	}
 	if s.KeySecret.Name.string == "" || s.CertSecret.Name.string == "" {
 		m.note(s.line, "KMM wants keySecret and certSecret in every sign section")
@@ -59,15 +78,15 @@ func (m *Module) modprobe(p *Modprobe) error {
 	raw := p.RawArgs != nil && (len(p.RawArgs.Load) > 0 || len(p.RawArgs.Unload) > 0)
 	switch {
 	case name.string == "" && p.RawArgs == nil:
-		return m.refuse(m.Line, errors.New("modprobe has neither moduleName nor rawArgs"))
+		return m.refuse(cmp.Or(p.line, m.Line), errors.New("modprobe has neither moduleName nor rawArgs"))
 	case name.string == "" && (len(p.RawArgs.Load) == 0 || len(p.RawArgs.Unload) == 0):
-		return m.refuse(m.Line, errors.New("modprobe without moduleName wants load and unload in rawArgs"))
+		return m.refuse(cmp.Or(p.line, m.Line), errors.New("modprobe without moduleName wants load and unload in rawArgs"))
 	case name.string != "" && raw:
 		return m.refuse(name.line, errors.New("modprobe has both moduleName and rawArgs"))
 	case p.Order == nil:
 		return m.loadable(name)
 	case len(p.Order) < 2:
-		return m.refuse(m.Line, errors.New("modulesLoadingOrder wants at least two modules"))
+		return m.refuse(cmp.Or(p.line, m.Line), errors.New("modulesLoadingOrder wants at least two modules"))
 	case p.Order[0].string != name.string || name.string == "":
 		return m.refuse(p.Order[0].line, fmt.Errorf("modulesLoadingOrder begins with %q, not with moduleName %q", p.Order[0].string, name.string))
 	}
@@ -93,5 +112,5 @@ func (m *Module) loadable(t text) error {
 }
 
 func (m *Module) note(line int, format string, args ...any) {
-	m.notes = append(m.notes, fmt.Sprintf("line %d: ", line)+fmt.Sprintf(format, args...))
+	m.notes = append(m.notes, m.at(line)+fmt.Sprintf(format, args...))
 }

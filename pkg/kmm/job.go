@@ -5,6 +5,7 @@
 package kmm
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -33,6 +34,7 @@ type Job struct {
 	SourceTLS   TLS      `json:"sourceTLS"`
 	TLS         TLS      `json:"tls"` // of the destination
 	Warnings    []string `json:"warnings,omitempty"`
+	at          string   // where the destination is written
 }
 
 // Job resolves m for a kernel release. It is nil without an error where KMM
@@ -42,7 +44,7 @@ func (m *Module) Job(release string) (*Job, error) {
 	if err != nil || mapping == nil {
 		return nil, err
 	}
-	sign, ignored := merge(m.Container.Sign, mapping.Sign)
+	sign, ignored := m.merge(mapping.Sign)
 	if sign == nil {
 		return nil, nil
 	}
@@ -60,7 +62,7 @@ func (m *Module) Job(release string) (*Job, error) {
 	if err := m.images(j, mapping, sign, tagVars); err != nil {
 		return nil, err
 	}
-	if err := m.files(j, mapping, sign, pathVars); err != nil {
+	if err := m.files(j, mapping, sign, pathVars, tagVars); err != nil {
 		return nil, err
 	}
 	j.require(&m.Container.Modprobe)
@@ -74,24 +76,35 @@ func (m *Module) images(j *Job, mapping *Mapping, sign *Sign, vars map[string]st
 	if image.string == "" {
 		image = m.Container.Image
 	}
+	if image.string == "" {
+		return m.refuse(mapping.line, errors.New("no containerImage, neither for this mapping nor for all"))
+	}
 	withName := maps.Clone(vars)
 	for k, v := range map[string]string{"MOD_NAME": m.Name, "MOD_NAMESPACE": m.Namespace} {
 		if v != "" && withName != nil {
 			withName[k] = v
 		}
 	}
-	var err error
-	if j.Destination, err = m.image(image, withName); err != nil {
+	j.at = m.at(image.line)
+	out, err := m.image(image, withName)
+	if err != nil && m.Namespace == "" && strings.Contains(image.string, "MOD_NAMESPACE") {
+		return fault.New(fault.Input, "%w", err).Hint("write metadata.namespace into the Module: kubectl -n is not seen here")
+	}
+	if err != nil {
 		return err
 	}
+	j.Destination = out
 	if mapping.re != nil && m.Line > 0 && j.Destination == image.string {
-		j.warn(image.line, "image %s is the same for every kernel that regexp %q matches", image.string, mapping.Regexp.string)
+		m.warn(j, image.line, "image %s is the same for every kernel that regexp %q matches", image.string, mapping.Regexp.string)
+	}
+	if m.hub && strings.Contains(image.string, "MOD_NAMESPACE") {
+		m.warn(j, image.line, "KMM's hub signs under its own namespace here, but spokes pull from the name with spokeNamespace")
 	}
 	if mapping.Build != nil || m.Container.Build != nil {
 		// KMM ignores unsignedImage here: it builds under the final name.
 		j.Source, j.InPlace, j.SourceTLS = j.Destination, true, first(sign.UnsignedTLS, &j.TLS)
 		if sign.UnsignedImage.string != "" {
-			j.warn(sign.UnsignedImage.line, "unsignedImage is ignored because there is a build section")
+			m.warn(j, sign.UnsignedImage.line, "unsignedImage is ignored because there is a build section")
 		}
 		return nil
 	}
@@ -124,40 +137,43 @@ func (m *Module) image(t text, vars map[string]string) (string, error) {
 
 // files resolves filesToSign. KMM fills in the normalized release, so that it
 // looks for a_b where the image has a+b; here paths keep the real one.
-func (m *Module) files(j *Job, mapping *Mapping, sign *Sign, vars map[string]string) error {
+func (m *Module) files(j *Job, mapping *Mapping, sign *Sign, vars, theirs map[string]string) error {
 	dir := j.DirName + "/"
 	if len(sign.Files) == 0 && m.Line > 0 {
-		j.warn(sign.line, "no filesToSign: every module is signed")
+		m.warn(j, sign.line, "no filesToSign: every module is signed")
 	}
 	for _, f := range sign.Files {
 		out, err := substitute(f.string, vars)
 		switch {
 		case err != nil:
 			return m.refuse(f.line, err)
-		case j.DirName != "" && (path.Clean(out) != out || !strings.HasPrefix(out, dir)):
+		case j.DirName != "" && (slices.Contains(strings.Split(out, "/"), "..") || !strings.HasPrefix(path.Clean(out), dir)):
 			return m.refuse(f.line, fmt.Errorf("file %q is not below dirName %s", out, j.DirName))
 		case strings.ContainsAny(out, ";|&$`<>()\"'\\\n"):
 			return m.refuse(f.line, fmt.Errorf("file %q holds shell syntax; it is a glob here", out))
 		}
-		if theirs := Normalize(known(j.Kernel)); j.Kernel != theirs && strings.Contains(out, j.Kernel) {
-			j.warn(f.line, "KMM itself would look for %s and not find it", strings.ReplaceAll(out, j.Kernel, theirs))
+		if wrong, err := substitute(f.string, theirs); err == nil && wrong != out {
+			m.warn(j, f.line, "KMM itself would look for %s and not find it", wrong)
 		}
-		j.literal(f, mapping)
+		m.literal(j, f, mapping)
+		if j.DirName != "" {
+			out = path.Clean(out)
+		}
 		j.Include = append(j.Include, out)
 	}
 	return nil
 }
 
 // literal warns of a path with a kernel's name where a variable should be.
-func (j *Job) literal(f text, mapping *Mapping) {
+func (m *Module) literal(j *Job, f text, mapping *Mapping) {
 	_, rest, ok := strings.Cut(f.string, "/lib/modules/")
 	kernel, _, _ := strings.Cut(rest, "/")
 	switch {
 	case !ok || f.line == 0 || strings.ContainsAny(kernel, "$*?[{") || strings.HasSuffix(kernel, ".ko"):
 	case kernel != j.Kernel:
-		j.warn(f.line, "file %q names another kernel than %s", f.string, j.Kernel)
+		m.warn(j, f.line, "file %q names another kernel than %s", f.string, j.Kernel)
 	case mapping.re != nil:
-		j.warn(f.line, "file %q names one kernel where regexp %q matches several", f.string, mapping.Regexp.string)
+		m.warn(j, f.line, "file %q names one kernel where regexp %q matches several", f.string, mapping.Regexp.string)
 	}
 }
 
@@ -173,11 +189,22 @@ func (j *Job) require(p *Modprobe) {
 }
 
 func (m *Module) refuse(line int, err error) error {
-	return fault.New(fault.Input, "module %s, line %d: %w", m.Name, line, err)
+	if m.Line == 0 {
+		return fault.New(fault.Input, "%w", err)
+	}
+	return fault.New(fault.Input, "%smodule %s: %w", m.at(line), m.Name, err)
 }
 
-func (j *Job) warn(line int, format string, args ...any) {
-	j.Warnings = append(j.Warnings, fmt.Sprintf("line %d: ", line)+fmt.Sprintf(format, args...))
+func (m *Module) warn(j *Job, line int, format string, args ...any) {
+	j.Warnings = append(j.Warnings, m.at(line)+fmt.Sprintf(format, args...))
+}
+
+// at is a place in m's file; nothing for a Template.
+func (m *Module) at(line int) string {
+	if m.Line == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s, line %d: ", m.File, line)
 }
 
 // dirName is where the modules lie; KMM's default is /opt.

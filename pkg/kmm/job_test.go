@@ -111,6 +111,9 @@ func TestJobRefusals(t *testing.T) {
 		"misspelt field":       {mapping(`{regexp: '.*', containerImage: "r/d:1", sign: {fileToSign: [/opt/a.ko]}}`), `no field "fileToSign"`},
 		"no unsigned image":    {mapping(`{regexp: '.*', containerImage: "r/d:1", sign: {filesToSign: [/opt/a.ko]}}`), "no unsignedImage"},
 		"climbs out":           {mapping(`{regexp: '.*', containerImage: "r/d:1", sign: {unsignedImage: "r/u:1", filesToSign: [/opt/../etc/a.ko]}}`), "not below dirName"},
+		"no image":             {mapping(`{regexp: '.*', ` + signSection + `}`), "cr.yaml, line 9: module m: no containerImage"},
+		"a number for a text":  {mapping(`{literal: 6.10, containerImage: "r/d:1", ` + signSection + `}`), "line 9: 6.10 is no text"},
+		"a yes for a text":     {mapping(`{literal: true, containerImage: "r/d:1", ` + signSection + `}`), "line 9: true is no text"},
 		"shell in a file name": {mapping(`{regexp: '.*', containerImage: "r/d:1", sign: {unsignedImage: "r/u:1", filesToSign: ["/opt/a.ko; id"]}}`), "shell syntax"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,6 +145,9 @@ func TestJobWarnings(t *testing.T) {
 		"webhook wants files":          {`{regexp: '^6', containerImage: "r/d:$KERNEL_XYZ", sign: {unsignedImage: "r/u:1"}}`, "6.12.3-x", "webhook refuses"},
 		"misspelt mapping":             {`{regexp: '^6', image: x, containerImage: "r/d:$KERNEL_XYZ", ` + signSection + `}`, "6.12.3-x", `no field "image"`},
 		"misspelt TLS":                 {`{regexp: '^6', registryTLS: {insecureSkipTlsVerify: true}, containerImage: "r/d:$KERNEL_XYZ", ` + signSection + `}`, "6.12.3-x", `no field "insecureSkipTlsVerify"`},
+		"plus in a part of a path":     {`{regexp: '^.*$', containerImage: "r/d:$KERNEL_VERSION", sign: {unsignedImage: "r/u:1", filesToSign: ["/opt/$KERNEL_Z.ko"]}}`, "6.12.1+deb12-amd64", "cr.yaml, line 9: KMM itself would look for /opt/1_deb12.ko"},
+		"file outside elsewhere":       {"{literal: 6.12.3-x, containerImage: 'r/d:1', " + signSection + "}\n        - {regexp: '^5', containerImage: 'r/d:1', sign: {filesToSign: [/lib/a.ko]}}", "6.12.3-x", `cr.yaml, line 10: KMM's webhook refuses file "/lib/a.ko"`},
+		"no tag elsewhere":             {"{literal: 6.12.3-x, containerImage: 'r/d:1', " + signSection + "}\n        - {regexp: '^5', containerImage: 'r/d'}", "6.12.3-x", "line 10: KMM's webhook refuses a mapping"},
 		"both in-tree forms":           {`{regexp: '^6', inTreeModuleToRemove: x, inTreeModulesToRemove: [y], containerImage: "r/d:$KERNEL_XYZ", ` + signSection + `}`, "6.12.3-x", "exclude each other"},
 		"half a number":                {`{regexp: '^6\.1', containerImage: "r/d:$KERNEL_XYZ", ` + signSection + `}`, "6.12.3-x", "ends inside a number"},
 		"one tag for all":              {`{regexp: '^6', containerImage: "r/d:1", ` + signSection + `}`, "6.12.3-x", "the same for every kernel"},
@@ -176,6 +182,12 @@ func TestLoad(t *testing.T) {
 	require.Len(t, again, 1)
 	assert.Equal(t, "mm", again[0].Name)
 	assert.Equal(t, "edge", ms[0].Namespace)
+	own, err := Load(strings.NewReader(strings.Replace(managed, "r/d:1", "r/$MOD_NAMESPACE:1", 1)), "x")
+	require.NoError(t, err)
+	hubs, err := own[0].Job("6.1.0-1")
+	require.NoError(t, err)
+	assert.Equal(t, "r/edge:1", hubs.Destination)
+	assert.Contains(t, strings.Join(hubs.Warnings, "\n"), "x, line 11: KMM's hub signs under its own namespace")
 	j, err := ms[0].Job("6.1.0-1")
 	require.NoError(t, err)
 	assert.Equal(t, "pull", j.RepoSecret)

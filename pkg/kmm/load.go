@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -48,9 +47,9 @@ func LoadAny(r io.Reader, name string) ([]Module, error) {
 	}
 	var found []Module
 	for i := range nodes {
-		ms, err := fromNode(&nodes[i], true)
+		ms, err := fromNode(&nodes[i], name, true)
 		if err != nil {
-			return nil, fault.New(fault.Input, "read %s: %w", name, err)
+			return nil, err
 		}
 		found = append(found, ms...)
 	}
@@ -119,35 +118,35 @@ func shift(n *yaml.Node, lines int) {
 
 // fromNode gives the Modules of a document: one, those of a List where there
 // may be one, or none.
-func fromNode(n *yaml.Node, list bool) ([]Module, error) {
+func fromNode(n *yaml.Node, file string, list bool) ([]Module, error) {
 	if n.Kind == yaml.DocumentNode && len(n.Content) == 1 {
 		n = n.Content[0]
 	}
 	n = target(n)
 	version, kind := scalar(n, "apiVersion"), scalar(n, "kind")
 	if items := field(n, "items"); list && items != nil && items.Kind == yaml.SequenceNode && strings.HasSuffix(kind, "List") {
-		return fromList(items)
+		return fromList(items, file)
 	}
 	group, _, _ := strings.Cut(version, "/")
 	if kind != "Module" && kind != managed || group != "kmm.sigs.x-k8s.io" && group != "hub.kmm.sigs.x-k8s.io" {
 		return nil, nil
 	}
-	m, err := one(n, kind)
+	m, err := one(n, file, kind)
 	if err != nil {
 		return nil, err
 	}
 	return []Module{*m}, nil
 }
 
-func fromList(items *yaml.Node) ([]Module, error) {
+func fromList(items *yaml.Node, file string) ([]Module, error) {
 	var all []Module
 	for _, item := range items.Content {
-		ms, err := fromNode(item, false)
+		ms, err := fromNode(item, file, false)
 		if err != nil {
 			return nil, err
 		}
 		if all = append(all, ms...); len(all) > maxModules {
-			return nil, fmt.Errorf("line %d: more than %d Modules in a list", items.Line, maxModules)
+			return nil, fault.New(fault.Input, "%s, line %d: more than %d Modules in a list", file, items.Line, maxModules)
 		}
 	}
 	return all, nil
@@ -182,14 +181,14 @@ func scalar(n *yaml.Node, key string) string {
 // managed is the kind of a hub's resource, which holds the spec of a Module.
 const managed = "ManagedClusterModule"
 
-func one(n *yaml.Node, kind string) (*Module, error) {
+func one(n *yaml.Node, file, kind string) (*Module, error) {
 	var d document
 	if err := n.Decode(&d); err != nil {
-		return nil, fmt.Errorf("%s at line %d: %w", kind, n.Line, plain(err))
+		return nil, fault.New(fault.Input, "%s: %s at line %d: %w", file, kind, n.Line, plain(err))
 	}
-	m := &Module{Name: d.Metadata.Name, Namespace: d.Metadata.Namespace, Line: n.Line}
+	m := &Module{Name: d.Metadata.Name, Namespace: d.Metadata.Namespace, File: file, Line: n.Line, hub: kind == managed}
 	spec := d.Spec.moduleSpec
-	if kind == managed {
+	if m.hub {
 		spec, m.Namespace = d.Spec.ModuleSpec, d.Spec.SpokeNamespace
 	}
 	m.RepoSecret = spec.RepoSecret.Name.string

@@ -20,16 +20,16 @@ func (m *Module) match(real string) (*Mapping, []string, error) {
 		switch {
 		case mp.re != nil:
 			if at := mp.re.FindStringIndex(release); at != nil {
-				return mp, append(dead, loose(mp, at, release)...), nil
+				return mp, append(dead, m.loose(mp, at, release)...), nil
 			}
 		case mp.Literal.string == release:
 			return mp, dead, nil
 		case mp.Literal.string == real:
-			dead = append(dead, fmt.Sprintf("line %d: KMM knows kernel %s as %s and never matches this literal", mp.Literal.line, real, release))
+			dead = append(dead, fmt.Sprintf("%sKMM knows kernel %s as %s and never matches this literal", m.at(mp.Literal.line), real, release))
 		}
 	}
 	if dead != nil {
-		return nil, nil, fault.New(fault.Input, "module %s, %s", m.Name, dead[0]).Hint("write %s", release)
+		return nil, nil, fault.New(fault.Input, "%s", dead[0]).Hint("write %s", release)
 	}
 	return nil, nil, nil
 }
@@ -40,16 +40,16 @@ func known(release string) string { return strings.TrimSuffix(release, "+") }
 
 // loose warns of an expression that matched by accident: in the middle of the
 // release, or up to the middle of a number.
-func loose(mp *Mapping, at []int, release string) []string {
+func (m *Module) loose(mp *Mapping, at []int, release string) []string {
 	digit := func(i int) bool { return release[i] >= '0' && release[i] <= '9' }
 	part := release[at[0]:at[1]]
 	switch end := at[1]; {
 	case at[0] > 0:
-		return []string{fmt.Sprintf("line %d: regexp %q is not anchored and matches %q in the middle of %s",
-			mp.Regexp.line, mp.Regexp.string, part, release)}
+		return []string{fmt.Sprintf("%sregexp %q is not anchored and matches %q in the middle of %s",
+			m.at(mp.Regexp.line), mp.Regexp.string, part, release)}
 	case end > 0 && end < len(release) && digit(end-1) && digit(end):
-		return []string{fmt.Sprintf("line %d: regexp %q is not anchored and its match %q ends inside a number of %s",
-			mp.Regexp.line, mp.Regexp.string, part, release)}
+		return []string{fmt.Sprintf("%sregexp %q is not anchored and its match %q ends inside a number of %s",
+			m.at(mp.Regexp.line), mp.Regexp.string, part, release)}
 	}
 	return nil
 }
@@ -57,7 +57,8 @@ func loose(mp *Mapping, at []int, release string) []string {
 // merge puts a mapping's sign section over the container's as KMM does:
 // names replace, files are appended, and the mapping's own registry TLS is lost
 // (KMM: internal/module/kernelmapper.go). The second result says what was lost.
-func merge(container, mapping *Sign) (*Sign, []string) {
+func (m *Module) merge(mapping *Sign) (*Sign, []string) {
+	container := m.Container.Sign
 	if container == nil || mapping == nil {
 		if container == nil {
 			return mapping, nil
@@ -77,7 +78,7 @@ func merge(container, mapping *Sign) (*Sign, []string) {
 	s.Files = append(append([]text{}, container.Files...), mapping.Files...)
 	if mapping.UnsignedTLS != nil && (container.UnsignedTLS == nil || *container.UnsignedTLS != *mapping.UnsignedTLS) {
 		return &s, []string{fmt.Sprintf(
-			"line %d: KMM ignores this mapping's unsignedImageRegistryTLS because the container has a sign section", mapping.line)}
+			"%sKMM ignores this mapping's unsignedImageRegistryTLS because the container has a sign section", m.at(mapping.line))}
 	}
 	return &s, nil
 }

@@ -94,8 +94,8 @@ func (p *Plan) collisions() error {
 	for i := range p.Jobs {
 		j := &p.Jobs[i]
 		if o := by[j.Destination]; o != nil {
-			return fault.New(fault.Input, "module %s for %s and module %s for %s would both write %s",
-				o.Module, o.Kernel, j.Module, j.Kernel, j.Destination).
+			return fault.New(fault.Input, "%smodule %s for %s and module %s for %s would both write %s",
+				j.at, o.Module, o.Kernel, j.Module, j.Kernel, j.Destination).
 				Hint("put ${KERNEL_FULL_VERSION} into containerImage")
 		}
 		by[j.Destination] = j

@@ -14,7 +14,9 @@ type Module struct {
 	Name, Namespace string
 	Container       Container
 	RepoSecret      string // spec.imageRepoSecret: pulls the source and pushes the result
-	Line            int    // of the document in its file
+	File            string // where the document is
+	Line            int    // of the document in File; 0: there is none, see Template
+	hub             bool   // a ManagedClusterModule
 	notes           []string
 }
 
@@ -72,6 +74,7 @@ type Modprobe struct {
 	FirmwarePath text     `yaml:"firmwarePath"`
 	Order        []text   `yaml:"modulesLoadingOrder"`
 	RawArgs      *rawArgs `yaml:"rawArgs"`
+	line         int
 }
 
 // rawArgs stands in for moduleName; which module it loads cannot be told.
@@ -90,8 +93,12 @@ type text struct {
 	line int
 }
 
+// UnmarshalYAML refuses what the API server would: a number is no text, and 5.10 would have become 5.1.
 func (t *text) UnmarshalYAML(n *yaml.Node) error {
-	t.line = n.Line
+	switch t.line = n.Line; n.ShortTag() {
+	case "!!int", "!!float", "!!bool":
+		return fmt.Errorf("line %d: %s is no text: put it in quotes", n.Line, n.Value)
+	}
 	return n.Decode(&t.string)
 }
 
@@ -104,6 +111,13 @@ func (s *Sign) UnmarshalYAML(n *yaml.Node) error {
 	type bare Sign
 	s.line = n.Line
 	return n.Decode((*bare)(s))
+}
+
+// UnmarshalYAML notes the line.
+func (p *Modprobe) UnmarshalYAML(n *yaml.Node) error {
+	type bare Modprobe
+	p.line = n.Line
+	return n.Decode((*bare)(p))
 }
 
 // UnmarshalYAML notes the line.
