@@ -49,7 +49,7 @@ func JUnit(w io.Writer, r *Report) error {
 			s.Failures++
 			c.Failure = &junitFailure{Type: m.Verdict, Message: Plain(m.Reason), Text: unattached(details(m))}
 		}
-		c.SystemOut = unattached(strings.Join(plainAll(m.Warnings), "\n"))
+		c.SystemOut = unattached(strings.Join(append(lines("warning: ", m.Warnings), lines("not checked: ", m.Unchecked)...), "\n"))
 		s.Cases = append(s.Cases, c)
 	}
 	if _, err := io.WriteString(w, xml.Header); err != nil {
@@ -79,8 +79,7 @@ func classname(r *Report, m *Module) string {
 func details(m *Module) string {
 	var out []string
 	for _, l := range [][2]string{
-		{"kernel: ", m.Dmesg},
-		{"errno: ", m.Errno},
+		{"kernel: ", kernelLine(m)},
 		{"signer: ", m.Signer},
 		{"built for: ", m.Kernel},
 		{"hint: ", m.Hint},
@@ -92,10 +91,10 @@ func details(m *Module) string {
 	return strings.Join(out, "\n")
 }
 
-func plainAll(in []string) []string {
+func lines(head string, in []string) []string {
 	out := make([]string, 0, len(in))
 	for _, s := range in {
-		out = append(out, Plain(s))
+		out = append(out, head+Plain(s))
 	}
 	return out
 }

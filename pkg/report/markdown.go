@@ -17,6 +17,9 @@ func Markdown(w io.Writer, r *Report) error {
 	for _, f := range facts(r) {
 		fmt.Fprintf(out, "- %s: %s\n", f[0], mark(f[1]))
 	}
+	for _, line := range asides(r) {
+		fmt.Fprintf(out, "- %s\n", mark(line))
+	}
 	cols := columns(r)
 	var heads, rules []string
 	for _, c := range cols {

@@ -141,7 +141,7 @@ func TestMarkdownShowsNamesAsText(t *testing.T) {
 	out := render(t, report.Markdown, sample())
 	var row string
 	for _, line := range strings.Split(out, "\n") {
-		if strings.Contains(line, "set-output") {
+		if strings.HasPrefix(line, "|") && strings.Contains(line, "set-output") {
 			assert.Empty(t, row, "the name spans one line")
 			row = line
 		}
@@ -216,6 +216,30 @@ func TestHTMLNeedsNothingElse(t *testing.T) {
 	assert.Contains(t, out, "prefers-color-scheme:dark")
 	assert.Contains(t, out, "Loading of unsigned module is rejected")
 	assert.Contains(t, out, "What to do:</strong> sign it with sign-kmods")
+	assert.Contains(t, out, "<h1>2 of 3 modules would not load</h1>")
+	assert.Less(t, strings.Index(out, "lib/bare.ko.xz</h3>"), strings.Index(out, "lib/good.ko</h3>"), "what does not load comes first")
+}
+
+// TestWhatWasNotCheckedIsSaidOnce: most of it is the same for every module.
+func TestWhatWasNotCheckedIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	r := &report.Report{Modules: []report.Module{
+		{Path: "a.ko", Verdict: "loads", Unchecked: []string{"the release", "the hash"}},
+		{Path: "b.ko", Verdict: "loads", Unchecked: []string{"the release"}, Warnings: []string{"old"}},
+		{Path: "c.ko", Verdict: "tampered", Errno: "EKEYREJECTED", Unchecked: []string{"the release"}, Warnings: []string{"old"}, Hint: "run `sign <x>`"},
+	}}
+	r.Count()
+	table := func(w io.Writer, r *report.Report) error { return report.Table(w, r, report.Style{}) }
+	out := render(t, table, r)
+	assert.Contains(t, out, "\nwarning (2 of 3 modules): old\nnot checked: the release\nnot checked (a.ko): the hash\n")
+	assert.Contains(t, out, "  kernel: no line in its log (EKEYREJECTED)\n")
+	for name, w := range map[string]report.Writer{"markdown": report.Markdown, "html": report.HTML, "junit": report.JUnit} {
+		out := strings.ReplaceAll(render(t, w, r), "&#58;", ":")
+		assert.Contains(t, out, "not checked: the release", name)
+	}
+	assert.Contains(t, render(t, report.HTML, r), "run <code>sign &lt;x&gt;</code>")
+	r.Modules = r.Modules[:2]
+	assert.Contains(t, render(t, report.HTML, r.Count()), "<h1>All 2 modules load</h1>")
 }
 
 func TestTableFitsTheTerminal(t *testing.T) {

@@ -19,7 +19,8 @@ type Style struct {
 const notesShown = 20
 
 // Table writes r for people: one line a module, then what is wrong with those
-// that would not load, the image that was made, and the notes.
+// that would not load, what people should mind, the image that was made, and
+// the notes.
 func Table(w io.Writer, r *Report, s Style) error {
 	cols := columns(r)
 	t := table.NewWriter()
@@ -42,6 +43,9 @@ func Table(w io.Writer, r *Report, s Style) error {
 		fmt.Fprintln(out, strings.TrimRight(line, " "))
 	}
 	explain(out, r)
+	if lines := asides(r); len(lines) > 0 {
+		fmt.Fprintf(out, "\n%s\n", strings.Join(lines, "\n"))
+	}
 	if r.Image != "" {
 		fmt.Fprintf(out, "\nimage: %s\n", Plain(r.Pinned()))
 	}
@@ -151,8 +155,8 @@ func explain(w io.Writer, r *Report) {
 		if n := count[of(m)] - 1; n > 0 {
 			fmt.Fprintf(w, "  the same with %d more\n", n)
 		}
-		if m.Dmesg != "" {
-			fmt.Fprintf(w, "  kernel: %s\n", Plain(m.Dmesg))
+		if line := kernelLine(m); line != "" {
+			fmt.Fprintf(w, "  kernel: %s\n", line)
 		}
 		if m.Hint != "" {
 			fmt.Fprintf(w, "  hint:   %s\n", Plain(m.Hint))
