@@ -15,9 +15,9 @@ import (
 func Trust(paths []string) ([]*x509.Certificate, error) {
 	var certs []*x509.Certificate
 	for _, p := range paths {
-		files, err := trustFiles(p)
+		files, err := TrustFiles(p)
 		if err != nil {
-			return nil, fault.New(fault.Key, "--trust: %w", err)
+			return nil, err
 		}
 		for _, f := range files {
 			found, err := keys.Certificates(f)
@@ -34,12 +34,19 @@ func Trust(paths []string) ([]*x509.Certificate, error) {
 	return certs, nil
 }
 
-func trustFiles(path string) ([]string, error) {
+// TrustFiles are path itself, or the files of the folder that it names.
+func TrustFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)
-	if err != nil || !info.IsDir() {
-		return []string{path}, err
+	if err != nil {
+		return nil, fault.New(fault.Key, "--trust: %w", err)
+	}
+	if !info.IsDir() {
+		return []string{path}, nil
 	}
 	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, fault.New(fault.Key, "--trust: %w", err)
+	}
 	var files []string
 	for _, e := range entries {
 		name := filepath.Join(path, e.Name())
@@ -47,5 +54,8 @@ func trustFiles(path string) ([]string, error) {
 			files = append(files, name)
 		}
 	}
-	return files, err
+	if len(files) == 0 {
+		return nil, fault.New(fault.Key, "--trust %s: the folder has no file", path)
+	}
+	return files, nil
 }

@@ -65,6 +65,7 @@ type Config struct {
 
 	Anchors []Anchor // further certificates, with where they are
 	Revoked []Revocation
+	Keys    []string // names of further keys that the kernel is known to have, as /proc/keys has them
 
 	Kernel  *Kernel // config, symbols and so on of the target; nil: unknown
 	Profile string  // "debian", "upstream"; empty: told by release and config

@@ -65,7 +65,7 @@ func (g *judging) elfHeader() outcome {
 func (g *judging) checkMachine() outcome {
 	want, layout, ok := kmod.MachineOf(g.machine)
 	if !ok {
-		g.note("the machine: no target architecture")
+		g.note("the architecture: none is known of the target")
 		return fine()
 	}
 	h := g.image.header

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
 )
@@ -51,6 +52,9 @@ func newKernel(c *Config) (*kernel, error) {
 			k.machine = k.facts.Machine
 		}
 	}
+	if k.machine == "" {
+		k.machine = machineOf(k.facts.Config, k.release)
+	}
 	k.version = parseVersion(k.release)
 	p, err := findProfile(c.Profile, k.release, k.facts.Config)
 	if err != nil {
@@ -64,6 +68,24 @@ func newKernel(c *Config) (*kernel, error) {
 	k.rules = k.resolve(c)
 	k.fill(c)
 	return k, nil
+}
+
+// machineOf is the architecture (GOARCH) that a config or the end of a
+// distribution's release tells; empty: neither does.
+func machineOf(c KernelConfig, release string) string {
+	for _, m := range []struct{ symbol, suffix, machine string }{
+		{"X86_64", "-amd64", "amd64"},
+		{"X86_64", ".x86_64", "amd64"},
+		{"ARM64", "-arm64", "arm64"},
+		{"ARM64", ".aarch64", "arm64"},
+		{"S390", "s390x", "s390x"},
+		{"", "ppc64le", "ppc64le"}, // two symbols tell it
+	} {
+		if c[m.symbol] == "y" || c == nil && strings.HasSuffix(release, m.suffix) {
+			return m.machine
+		}
+	}
+	return ""
 }
 
 // profileError lists what there is.

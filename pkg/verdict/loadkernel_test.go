@@ -124,3 +124,27 @@ func TestLoadKernel(t *testing.T) {
 		assert.Equal(t, fault.Input, fault.ClassOf(err), name)
 	}
 }
+
+// TestMachineIsTold: by the config, or by the end of a distribution's release.
+func TestMachineIsTold(t *testing.T) {
+	t.Parallel()
+	module := kmodtest.Build(kmodtest.Spec{Name: "m", Machine: "arm64", Release: "6.1.0-56-amd64"})
+	for name, c := range map[string]struct {
+		kernel verdict.Kernel
+		state  verdict.State
+	}{
+		"Debian":      {verdict.Kernel{Release: "6.1.0-56-amd64"}, verdict.WrongKernel},
+		"Fedora":      {verdict.Kernel{Release: "6.11.4-301.fc41.x86_64"}, verdict.WrongKernel},
+		"config":      {verdict.Kernel{Release: "6.1.0-custom", Config: verdict.KernelConfig{"X86_64": "y"}}, verdict.WrongKernel},
+		"neither":     {verdict.Kernel{}, verdict.Loads},
+		"the machine": {verdict.Kernel{Release: "6.1.0-56-amd64", Machine: "arm64"}, verdict.Loads},
+	} {
+		j, err := verdict.New(verdict.Config{Kernel: &c.kernel, SecureBoot: verdict.Off, SigEnforce: verdict.Off, Lockdown: verdict.Off})
+		require.NoError(t, err)
+		v := j.One(verdict.Module{Path: "m.ko", Stored: module})
+		assert.Equal(t, c.state, v.State, "%s: %s", name, v.Reason)
+		if c.state == verdict.WrongKernel {
+			assert.Contains(t, v.Reason, "for arm64, the kernel for amd64", name)
+		}
+	}
+}

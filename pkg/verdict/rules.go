@@ -88,6 +88,7 @@ type profile struct {
 	name    string
 	pattern string            // releases (or CONFIG_BUILD_SALT) that are told by it
 	config  map[string]string // what is taken where no config is known
+	guessed bool              // config is not measured
 	codecs  []kmod.Codec      // of its kmod
 
 	// Additions to the kernel's source, with the version that dropped them; the
@@ -130,7 +131,8 @@ func profiles() []profile {
 			platformRetry: addition{has: true}, mokAlwaysTrusted: measured, fileBlockList: measured,
 		},
 		{
-			name: "upstream",
+			name:    "upstream",
+			guessed: true,
 			config: map[string]string{
 				"IMA_ARCH_POLICY": "y", "INTEGRITY_PLATFORM_KEYRING": "y", "INTEGRITY_MACHINE_KEYRING": "y",
 			},

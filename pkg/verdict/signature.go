@@ -33,6 +33,9 @@ func (g *judging) signatureStage() outcome {
 
 // tolerate: three errors are fatal only where signatures are enforced.
 func (g *judging) tolerate(o outcome, what, locked string) outcome {
+	if g.facts.Config == nil && g.profile.guessed && g.config.SigEnforce == Auto {
+		g.note("whether the kernel enforces signatures (IMA_ARCH_POLICY, MODULE_SIG_FORCE): no kernel config; taken as enforced")
+	}
 	switch {
 	case g.rules.enforce:
 		o.errno = eKEYREJECTED
@@ -75,6 +78,7 @@ func (g *judging) checkSignature() outcome {
 		return o
 	}
 	g.trustedBy(t)
+	g.doubtMachine(t)
 	if sum := sha256.Sum256(g.plain); g.rules.fileBlockList && g.blockedFiles[string(sum[:])] {
 		line := g.sayLine("Module hash %x is blacklisted", sum)
 		return outcome{Tampered, eKEYREJECTED, line, ruleFileHash, "the SHA-256 of the whole signed file is on the block list (dbx or MokListX)"}
@@ -138,6 +142,7 @@ func (g *judging) checkMessage(body, message []byte, ring *keyring) (*trusted, o
 	case noError:
 		return t, outcome{state: Loads, rule: ruleKeyring, why: "the signature fits a trusted certificate"}
 	case eNOKEY:
+		g.doubtNoKey(m)
 		return nil, outcome{state: UnavailableKey, errno: eNOKEY, rule: ruleKeyring, why: g.whyNoKey(m)}
 	case eNOPKG:
 		return nil, outcome{state: UnsupportedCrypto, errno: eNOPKG, rule: ruleDigest, why: "the kernel lacks " + g.hashList(m)}
@@ -234,12 +239,8 @@ func (g *judging) whyNoKey(m *message) string {
 			return "the signer's certificate is enrolled, but " + u.reason
 		}
 	}
-	if !g.rules.platformRetry {
-		for _, t := range g.rings.platform.keys {
-			if m.names(t.certificate) {
-				return "the signer's certificate is enrolled, but the kernel puts it into .platform, which it does not ask for modules"
-			}
-		}
+	if !g.rules.platformRetry && g.platformKey(m) != nil {
+		return "the signer's certificate is enrolled, but the kernel puts it into .platform, which it does not ask for modules"
 	}
 	if len(g.config.anchors()) == 0 {
 		return "no trusted certificate was given"

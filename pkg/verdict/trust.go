@@ -2,10 +2,10 @@ package verdict
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"io/fs"
-	"path"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
 )
@@ -22,7 +22,8 @@ const maxTrust = 4 << 20
 // ParseTrust reads trusted certificates: PEM or DER, one or several, or EFI
 // signature lists as MokListRT and db have them, also as a file of efivarfs.
 // They are taken as enrolled in where. Hashes in a list are passed over, since
-// they are about boot files. Errors are of fault class Key.
+// they are about boot files; certificates in it are what a machine has, readable
+// or not. Errors are of fault class Key.
 func ParseTrust(name string, data []byte, where Place) (Trust, error) {
 	var t Trust
 	if entries, err := parseEFILists(data); err == nil {
@@ -38,7 +39,10 @@ func ParseTrust(name string, data []byte, where Place) (Trust, error) {
 		return t, fault.New(fault.Key, "read certificates from %s: %w", name, err).
 			Hint("give PEM or DER certificates, an EFI signature list (MokListRT, db), or the folder that `mokutil --export` wrote")
 	}
-	for _, der := range ders {
+	for i, der := range ders {
+		if _, err := x509.ParseCertificate(der); err != nil { // whoever named the file meant another one
+			return t, fault.New(fault.Key, "read certificates from %s: number %d: %w", name, i+1, err)
+		}
 		t.Anchors = append(t.Anchors, Anchor{der, where, name})
 	}
 	return t, nil
@@ -72,45 +76,6 @@ func ParseRevoked(name string, data []byte, where Place) (Trust, error) {
 		t.Revoked = append(t.Revoked, r)
 	}
 	return t, nil
-}
-
-// LoadTrust reads a file, or every file of a folder (not of folders in it),
-// with ParseTrust.
-func LoadTrust(dir fs.FS, name string, where Place) (Trust, error) {
-	info, err := fs.Stat(dir, name)
-	if err != nil {
-		return Trust{}, fault.New(fault.Key, "read certificates: %w", err)
-	}
-	if !info.IsDir() {
-		return loadTrustFile(dir, name, where)
-	}
-	entries, err := fs.ReadDir(dir, name)
-	if err != nil {
-		return Trust{}, fault.New(fault.Key, "read certificates: %w", err)
-	}
-	var all Trust
-	for _, e := range entries {
-		if e.IsDir() {
-			continue
-		}
-		t, err := loadTrustFile(dir, path.Join(name, e.Name()), where)
-		if err != nil {
-			return Trust{}, err
-		}
-		all.Anchors = append(all.Anchors, t.Anchors...)
-	}
-	if len(all.Anchors) == 0 {
-		return Trust{}, fault.New(fault.Key, "read certificates from folder %s: there is none", name)
-	}
-	return all, nil
-}
-
-func loadTrustFile(dir fs.FS, name string, where Place) (Trust, error) {
-	data, err := readFile(dir, name, maxTrust)
-	if err != nil {
-		return Trust{}, fault.New(fault.Key, "read certificates: %w", err)
-	}
-	return ParseTrust(name, data, where)
 }
 
 func readFile(dir fs.FS, name string, limit int64) ([]byte, error) {

@@ -66,7 +66,7 @@ func TestParseTrust(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"empty": nil, "text": []byte("hello"), "key only": key, "cut DER": a[:len(a)-1], "DER and junk": join(a, []byte("x")),
 		"cut list": short[:len(short)-1], "list and junk": join(short, []byte("junk")),
-		"PEM with junk inside": pemOf([]byte("no certificate")),
+		"PEM with junk inside": pemOf([]byte("no certificate")), "another DER structure": {0x30, 3, 2, 1, 1},
 	} {
 		_, err := ParseTrust(name, data, MOK)
 		assert.Equal(t, fault.Key, fault.ClassOf(err), name)
@@ -90,27 +90,6 @@ func TestParseRevoked(t *testing.T) {
 	assert.Equal(t, []Revocation{{DER: a, Where: DB, From: "x.der"}}, one.Revoked)
 	_, err = ParseRevoked("x", []byte("hello"), DB)
 	assert.Equal(t, fault.Key, fault.ClassOf(err))
-}
-
-func TestLoadTrustFolder(t *testing.T) {
-	t.Parallel()
-	a := testCert(t, "good2048")
-	dir := fstest.MapFS{
-		"mok/MOK-0001.der": {Data: a}, "mok/MOK-0002.der": {Data: testCert(t, "ca")}, "mok/sub/x": {Data: []byte("not read")},
-		"bad/a.der": {Data: a}, "bad/readme.txt": {Data: []byte("hello")}, "empty/sub/x": {},
-		"big": {Data: make([]byte, maxTrust+1)},
-	}
-	got, err := LoadTrust(dir, "mok", MOK)
-	require.NoError(t, err)
-	assert.Len(t, got.Anchors, 2)
-	assert.Equal(t, "mok/MOK-0001.der", got.Anchors[0].From)
-	got, err = LoadTrust(dir, "mok/MOK-0001.der", DB)
-	require.NoError(t, err)
-	assert.Equal(t, []Anchor{{a, DB, "mok/MOK-0001.der"}}, got.Anchors)
-	for _, name := range []string{"bad", "empty", "missing", "big"} {
-		_, err := LoadTrust(dir, name, MOK)
-		assert.Equal(t, fault.Key, fault.ClassOf(err), name)
-	}
 }
 
 func TestLoadSystem(t *testing.T) {

@@ -3,6 +3,7 @@ package verdict_test
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/hex"
 	"testing"
 	"time"
 
@@ -81,6 +82,8 @@ func TestHints(t *testing.T) {
 			}}
 		}
 	}
+	untrusted := func(c *verdict.Config) { upstream("X")(c); c.MokListTrusted = verdict.Off }
+	without := func(c *verdict.Config) { upstream("X")(c); delete(c.Kernel.Config, "INTEGRITY_MACHINE_KEYRING") }
 	off := func(c *verdict.Config) { c.SecureBoot, c.SigEnforce = verdict.Off, verdict.On }
 	for name, c := range map[string]struct {
 		lab
@@ -93,7 +96,10 @@ func TestHints(t *testing.T) {
 		"stranger":          {lab{enrol: []string{"good2048"}}, "stranger-key", verdict.UnavailableKey, "mokutil --import"},
 		"leaf":              {lab{enrol: []string{"ca"}}, "leaf-of-enrolled-ca", verdict.UnavailableKey, "--embed-cert always"},
 		"CA option":         {lab{enrol: []string{"good2048"}, change: upstream("INTEGRITY_CA_MACHINE_KEYRING")}, "mok-rsa2048-sha256", verdict.UnavailableKey, "enrol the issuing CA"},
-		"db only":           {lab{db: []string{"good2048"}, change: upstream("X")}, "mok-rsa2048-sha256", verdict.UnavailableKey, "mokutil --trust-mok"},
+		"db only":           {lab{db: []string{"good2048"}, change: upstream("X")}, "mok-rsa2048-sha256", verdict.UnavailableKey, "in the MOK list, too: `mokutil --import"},
+		"untrusted list":    {lab{enrol: []string{"good2048"}, change: untrusted}, "mok-rsa2048-sha256", verdict.UnavailableKey, "mokutil --trust-mok"},
+		"no .machine":       {lab{enrol: []string{"good2048"}, change: without}, "mok-rsa2048-sha256", verdict.UnavailableKey, "CONFIG_INTEGRITY_MACHINE_KEYRING=y"},
+		"key in the kernel": {lab{enrol: []string{"stranger"}, change: known("A: sbtest good2048: 00")}, "mok-rsa2048-sha256", verdict.UnavailableKey, "--trust builtin:FILE"},
 		"Secure Boot off":   {lab{enrol: []string{"good2048"}, change: off}, "mok-rsa2048-sha256", verdict.UnavailableKey, "turn Secure Boot on"},
 		"digest":            {lab{enrol: []string{"good2048"}, change: upstream("X")}, "mok-rsa2048-sha512", verdict.UnsupportedCrypto, "--hash sha256"},
 		"id type":           {lab{}, "bad-idtype", verdict.UnsupportedCrypto, "PKCS#7"},
@@ -109,6 +115,50 @@ func TestHints(t *testing.T) {
 		assert.Contains(t, v.Hint, c.want, name)
 		assert.NotEmpty(t, v.Reason, name)
 	}
+}
+
+func known(keys ...string) func(*verdict.Config) {
+	return func(c *verdict.Config) { c.Keys = keys }
+}
+
+// TestUnchecked: what is not known of the kernel is said where a verdict depends on it.
+func TestUnchecked(t *testing.T) {
+	t.Parallel()
+	release := func(r string) func(*verdict.Config) { return func(c *verdict.Config) { c.Release = r } }
+	skid := func(id string) func(*verdict.Config) { return known("Another: "+id, "Somebody: "+id) }
+	for name, c := range map[string]struct {
+		lab
+		module string
+		state  verdict.State
+		want   string // empty: nothing of the MOK list and of enforcement
+	}{
+		"plain certificate":    {lab{enrol: []string{"good2048"}}, "mok-rsa2048-sha256", verdict.Loads, "INTEGRITY_CA_MACHINE_KEYRING"},
+		"CA over the leaf":     {lab{enrol: []string{"ca"}}, "cms-leaf-embedded", verdict.Loads, "INTEGRITY_MACHINE_KEYRING): no"},
+		"before 5.18":          {lab{enrol: []string{"good2048"}, change: release("5.15.0-91-generic")}, "mok-rsa2048-sha256", verdict.WrongKernel, "before Linux 5.18"},
+		"Debian":               {lab{enrol: []string{"good2048"}, change: release("6.12.117+deb12-amd64")}, "unsigned", verdict.Unsigned, ""},
+		"built in":             {lab{builtin: []string{"good2048"}}, "mok-rsa2048-sha256", verdict.Loads, ""},
+		"enforcement":          {lab{enrol: []string{"good2048"}}, "unsigned", verdict.Unsigned, "enforces signatures"},
+		"enforcement is named": {lab{change: func(c *verdict.Config) { c.SigEnforce = verdict.On }}, "unsigned", verdict.Unsigned, ""},
+		"db elsewhere":         {lab{db: []string{"good2048"}}, "mok-rsa2048-sha256", verdict.UnavailableKey, "asks .platform, too"},
+		"key in the kernel":    {lab{enrol: []string{"stranger"}, change: known("x", "Lab: sbtest good2048: 0123")}, "mok-rsa2048-sha256", verdict.UnavailableKey, "named Lab: sbtest good2048"},
+		"key id in the kernel": {lab{enrol: []string{"stranger"}, change: skid(hexKeyID(t, "good2048"))}, "mok-keyid", verdict.UnavailableKey, "named Another"},
+	} {
+		v := c.judge(t, c.module)
+		assert.Equal(t, c.state, v.State, "%s: %s", name, v.Reason)
+		if c.want != "" {
+			assert.Contains(t, join(v.Unchecked), c.want, name)
+			continue
+		}
+		assert.NotContains(t, join(v.Unchecked), "MOK list", name)
+		assert.NotContains(t, join(v.Unchecked), "enforces", name)
+	}
+}
+
+func hexKeyID(t *testing.T, cert string) string {
+	t.Helper()
+	c, err := x509.ParseCertificate([]byte(read(t, "cert/"+cert+".der")))
+	require.NoError(t, err)
+	return hex.EncodeToString(c.SubjectKeyId)
 }
 
 // TestAnchor: the certificate that vouches, and where the kernel has it.
@@ -141,7 +191,7 @@ func TestProfile(t *testing.T) {
 		"7.3.4+deb13-amd64": verdict.Loads, "6.11.4-301.fc41.x86_64": verdict.UnavailableKey,
 		"6.8.0-45-generic": verdict.UnavailableKey, "6.12.9": verdict.UnavailableKey, "": verdict.UnavailableKey,
 	} {
-		db.change = func(c *verdict.Config) { c.Kernel = &verdict.Kernel{Release: release, Vermagic: vermagic} }
+		db.change = func(c *verdict.Config) { c.Kernel = &verdict.Kernel{Release: release, Vermagic: vermagic, Machine: "amd64"} }
 		v := db.judge(t, "mok-rsa2048-sha256")
 		assert.Equal(t, want, v.State, "%s: %s", release, v.Reason)
 	}

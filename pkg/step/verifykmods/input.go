@@ -95,7 +95,8 @@ func folder(dir string, remove func()) (*input, error) {
 	return in, nil
 }
 
-// files takes files as they are named, and from folders what has a module's name.
+// files takes files as they are named, and from folders what has a module's
+// name, links such as those of weak-updates included: modprobe follows them.
 func files(paths []string) (*input, error) {
 	in := &input{close: func() {}}
 	for _, p := range paths {
@@ -108,7 +109,11 @@ func files(paths []string) (*input, error) {
 			continue
 		}
 		err = filepath.WalkDir(p, func(name string, d fs.DirEntry, err error) error {
-			if err == nil && d.Type().IsRegular() && kmod.IsName(d.Name()) {
+			if err != nil || !kmod.IsName(d.Name()) {
+				return err
+			}
+			info, err := os.Stat(name)
+			if err == nil && info.Mode().IsRegular() {
 				in.items = append(in.items, item{file: name, path: name})
 			}
 			return err

@@ -3,7 +3,7 @@ package verifykmods
 import (
 	"context"
 	"os"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
@@ -24,7 +24,7 @@ func (c *command) judge(ctx context.Context, s *step.Session) (*verdict.Judge, e
 		return nil, err
 	}
 	for _, f := range c.Revoked {
-		b, err := os.ReadFile(f)
+		b, err := read(f)
 		if err != nil {
 			return nil, fault.New(fault.Key, "--revoked: %w", err)
 		}
@@ -42,21 +42,56 @@ func (c *command) judge(ctx context.Context, s *step.Session) (*verdict.Judge, e
 }
 
 // trust reads --trust; the machine's own switches count where no flag is given.
-func (c *command) trust(config *verdict.Config) (err error) {
-	files := slices.DeleteFunc(slices.Clone(c.Trust), func(f string) bool { return f == system })
-	if len(files) > 0 {
-		if config.Trust, err = step.Trust(files); err != nil {
+func (c *command) trust(config *verdict.Config) error {
+	for _, name := range c.Trust {
+		if name == system {
+			if err := trustSystem(config); err != nil {
+				return err
+			}
+			continue
+		}
+		file, where := enrolledIn(name)
+		files, err := step.TrustFiles(file)
+		if err != nil {
 			return err
 		}
+		for _, f := range files {
+			data, err := read(f)
+			if err != nil {
+				return fault.New(fault.Key, "--trust: %w", err)
+			}
+			t, err := verdict.ParseTrust(f, data, where)
+			if err != nil {
+				return err
+			}
+			config.Anchors = append(config.Anchors, t.Anchors...)
+		}
 	}
-	if len(files) == len(c.Trust) {
-		return nil
+	if len(config.Anchors)+len(config.Keys) == 0 {
+		return fault.New(fault.Key, "--trust: no certificate in what was named").
+			Hint("give the certificate of the signing key, PEM or DER")
 	}
+	return nil
+}
+
+// enrolledIn takes off the word that says where the target has a certificate:
+// without one in its MOK list.
+func enrolledIn(name string) (file string, where verdict.Place) {
+	for prefix, where := range map[string]verdict.Place{"mok:": verdict.MOK, "db:": verdict.DB, "builtin:": verdict.Builtin} {
+		if file, ok := strings.CutPrefix(name, prefix); ok {
+			return file, where
+		}
+	}
+	return name, verdict.MOK
+}
+
+func trustSystem(config *verdict.Config) error {
 	own, err := verdict.LoadSystem(os.DirFS("/"))
 	if err != nil {
 		return err
 	}
-	config.Anchors, config.Revoked, config.MokListTrusted = own.Anchors, own.Revoked, own.MokListTrusted
+	config.Anchors, config.Revoked = append(config.Anchors, own.Anchors...), append(config.Revoked, own.Revoked...)
+	config.MokListTrusted, config.Keys = own.MokListTrusted, own.Keys
 	for to, from := range map[*verdict.Switch]verdict.Switch{
 		&config.SecureBoot: own.SecureBoot, &config.SigEnforce: own.SigEnforce, &config.Lockdown: own.Lockdown,
 	} {
