@@ -54,8 +54,5 @@ func TrustFiles(path string) ([]string, error) {
 			files = append(files, name)
 		}
 	}
-	if len(files) == 0 {
-		return nil, fault.New(fault.Key, "--trust %s: the folder has no file", path)
-	}
 	return files, nil
 }
