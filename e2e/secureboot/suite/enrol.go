@@ -22,7 +22,7 @@ const mokPassword = "one-time-pass"
 
 // enrol does what docs/enrolment.md says, on one kernel: enrol, check, roll
 // over, revoke. A module of the first key must load exactly while it is enrolled.
-func (o Options) enrol(ctx context.Context, chain *fetch.Boot, t *Target) error {
+func (o Options) enrol(ctx context.Context, chain *fetch.Boot, init []byte, t *Target) error {
 	document, err := os.ReadFile("docs/enrolment.md")
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func (o Options) enrol(ctx context.Context, chain *fetch.Boot, t *Target) error 
 	if out, err := host.CombinedOutput(); err != nil {
 		return fmt.Errorf("docs/enrolment.md, commands on the host: %w: %s", err, bytes.TrimSpace(out))
 	}
-	files, err := o.enrolFiles(ctx, t, dir, commands)
+	files, err := o.enrolFiles(ctx, init, t, dir, commands)
 	if err != nil {
 		return err
 	}
@@ -63,11 +63,7 @@ func (o Options) enrol(ctx context.Context, chain *fetch.Boot, t *Target) error 
 }
 
 // enrolFiles is an initrd that goes one step further at each boot.
-func (o Options) enrolFiles(ctx context.Context, t *Target, dir string, commands map[string]string) (boot.Files, error) {
-	init, err := guestInit(ctx, o.Arch, o.Cache)
-	if err != nil {
-		return nil, err
-	}
+func (o Options) enrolFiles(ctx context.Context, init []byte, t *Target, dir string, commands map[string]string) (boot.Files, error) {
 	files := boot.Files{"/init": init, modulesDir + "efivarfs.ko": t.Distro["efivarfs"]}
 	for as, program := range map[string]string{"/bin/sh": "sh", "/bin/mokutil": "mokutil"} {
 		if err := files.AddProgram(as, program); err != nil {
@@ -87,12 +83,14 @@ func (o Options) enrolFiles(ctx context.Context, t *Target, dir string, commands
 		files[modulesDir+"sbprobe"+wire.ModuleName+key+".ko"] = b
 	}
 	for _, name := range []string{"signing.der", "next.der"} {
-		if files[modulesDir+name], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
 			return nil, err
 		}
+		files[modulesDir+name] = b
 	}
 	var list bytes.Buffer
-	err = wire.WriteJobs(&list, enrolJobs())
+	err := wire.WriteJobs(&list, enrolJobs())
 	files[wire.JobFile] = list.Bytes()
 	return files, err
 }

@@ -86,9 +86,9 @@ func (o Options) judgeOwn(ctx context.Context, chain *fetch.Boot, boots []*Boot)
 	if err := o.predictAll(boots); err != nil {
 		return err
 	}
-	if err := o.answer(ctx, chain, boots); err != nil {
+	if err := o.answer(ctx, chain, boots, nil); err != nil {
 		return err
 	}
 	t := boots[0].Target
-	return o.save(t, answers(t, chain, boots))
+	return o.keepOrCompare(t, answers(t, chain, boots))
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -134,6 +136,24 @@ func (o Options) keep(b *Boot, name string, m mutate.Mutant) {
 	_ = os.WriteFile(file+".ko", m.Bytes, 0o644)
 	at := max(0, len(m.Bytes)-4000)
 	_ = os.WriteFile(file+".txt", []byte(m.What+"\n"+hex.Dump(m.Bytes[at:])), 0o644)
+}
+
+// reasons are the cases without prediction, one line a reason.
+func reasons(boots []*Boot) []string {
+	names := map[string]map[string]bool{}
+	for _, b := range boots {
+		for name, why := range b.apart() {
+			if names[why] == nil {
+				names[why] = map[string]bool{}
+			}
+			names[why][name] = true
+		}
+	}
+	var out []string
+	for _, why := range slices.Sorted(maps.Keys(names)) {
+		out = append(out, strings.Join(slices.Sorted(maps.Keys(names[why])), ", ")+": "+why)
+	}
+	return out
 }
 
 // apart are the cases without prediction, with the reason.

@@ -2,7 +2,6 @@ package suite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -10,14 +9,10 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/kmodseal/kmodseal/e2e/secureboot/boot"
-	"github.com/kmodseal/kmodseal/e2e/secureboot/cases"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/fetch"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/mutate"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/predict"
-	"github.com/kmodseal/kmodseal/e2e/secureboot/truth"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/wire"
 )
 
@@ -35,9 +30,13 @@ type Options struct {
 	Enrol     bool     // rehearse docs/enrolment.md, too
 	World     []string // series whose modules are all judged, too
 	Replay    bool     // compare with the answers of the last run instead of booting
-	Truth     string   // folder of the truth tables; empty: none is written
+	Truth     string   // folder of the truth tables; empty: none
+	Update    bool     // write them instead of comparing
 	Out       io.Writer
 }
+
+// Mutations are those of the full test, a kernel.
+const Mutations = 1050
 
 // Boot is one finished boot.
 type Boot struct {
@@ -53,25 +52,6 @@ func (b *Boot) name() string { return b.Target.Kernel.Release + "." + b.Scenario
 
 // names are the predicted cases and mutants, sorted.
 func (b *Boot) names() []string { return slices.Sorted(maps.Keys(b.Predicted)) }
-
-// bootAll boots every kernel in every scenario.
-func (o Options) bootAll(ctx context.Context, chain *fetch.Boot, boots []*Boot) error {
-	init, err := guestInit(ctx, o.Arch, o.Cache)
-	if err != nil {
-		return err
-	}
-	var g errgroup.Group // one that fails does not stop the others
-	g.SetLimit(o.Jobs)
-	errs := make([]error, len(boots))
-	for i, b := range boots {
-		g.Go(func() error {
-			errs[i] = o.boot(ctx, chain, init, b)
-			return nil
-		})
-	}
-	_ = g.Wait()
-	return errors.Join(errs...)
-}
 
 // plan is every kernel in every scenario, the long ones first.
 func (o Options) plan(targets []*Target) []*Boot {
@@ -110,30 +90,4 @@ func (o Options) boot(ctx context.Context, chain *fetch.Boot, init []byte, b *Bo
 	fmt.Fprintf(o.Out, "booted %s %s in %.1fs: %d answers, lockdown %s, sig_enforce %s\n", b.Target.Kernel.Release, b.Scenario.Name,
 		b.Wall.Seconds(), len(log.Answers), log.Facts["LOCKDOWN"], log.Facts["SIG_ENFORCE"])
 	return nil
-}
-
-// answers is what the boots of one kernel said.
-func answers(t *Target, chain *fetch.Boot, boots []*Boot) *truth.Table {
-	out := &truth.Table{Kernel: t.Kernel.Release, Packages: map[string]string{}}
-	for _, packages := range []map[string]string{t.Kernel.Packages, chain.Packages} {
-		for name, version := range packages {
-			out.Packages[name] = version
-		}
-	}
-	for _, b := range boots {
-		if b.Target != t {
-			continue
-		}
-		for _, c := range t.Cases.Cases {
-			if b.Log.Answers[c.Name].Result != "" {
-				out.Rows = append(out.Rows, row(b, c))
-			}
-		}
-	}
-	return out
-}
-
-func row(b *Boot, c cases.Case) truth.Row {
-	a := b.Log.Answers[c.Name]
-	return truth.Row{Scenario: b.Scenario.Name, Group: c.Group, Case: c.Name, Method: c.Method, Result: a.Result, Lines: a.Verdict()}
 }

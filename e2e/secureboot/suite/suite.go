@@ -1,7 +1,6 @@
 package suite
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/kmodseal/kmodseal/e2e/secureboot/boot"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/fetch"
-	"github.com/kmodseal/kmodseal/e2e/secureboot/truth"
 	"github.com/kmodseal/kmodseal/e2e/secureboot/wire"
 )
 
@@ -38,22 +36,14 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 	}
-	if err := o.answer(ctx, chain, boots); err != nil {
+	if err := o.answer(ctx, chain, boots, targets); err != nil {
 		return err
 	}
+	errs := []error{o.judge(boots)}
 	for _, t := range targets {
-		if err := o.save(t, answers(t, chain, boots)); err != nil {
-			return err
-		}
+		errs = append(errs, o.keepOrCompare(t, answers(t, chain, boots)))
 	}
-	for _, t := range targets {
-		if o.Enrol && t.Kernel.Series != "7.3" {
-			if err := o.enrol(ctx, chain, t); err != nil {
-				return err
-			}
-		}
-	}
-	return o.judge(boots)
+	return errors.Join(errs...)
 }
 
 // refusals are the negative controls: each link of the chain with one bit flipped.
@@ -87,18 +77,50 @@ func (o Options) judge(boots []*Boot) error {
 	}
 	fmt.Fprintf(o.Out, "%d boots: %d cases and %d mutations predicted, %d wrong; %d without prediction\n",
 		len(boots), score.Cases, score.Mutants, score.Wrong, score.Apart)
+	for _, why := range reasons(boots) {
+		fmt.Fprintln(o.Out, "without prediction:", why)
+	}
 	if score.Wrong > 0 {
 		return fmt.Errorf("%d predictions differ from what the kernels said", score.Wrong)
 	}
 	return nil
 }
 
-// answer boots, or takes what the last run's boots said.
-func (o Options) answer(ctx context.Context, chain *fetch.Boot, boots []*Boot) error {
+// answer boots, or takes what the last run's boots said. The enrolment of
+// docs/enrolment.md runs beside the boots, on the kernels of targets.
+func (o Options) answer(ctx context.Context, chain *fetch.Boot, boots []*Boot, targets []*Target) error {
 	if o.Replay {
 		return o.replay(boots)
 	}
-	return o.bootAll(ctx, chain, boots)
+	init, err := guestInit(ctx, o.Arch, o.Cache)
+	if err != nil {
+		return err
+	}
+	var work []func() error
+	for _, t := range targets {
+		if o.Enrol && t.Kernel.Series != "7.3" {
+			work = append(work, func() error { return o.enrol(ctx, chain, init, t) })
+		}
+	}
+	for _, b := range boots {
+		work = append(work, func() error { return o.boot(ctx, chain, init, b) })
+	}
+	return o.all(work)
+}
+
+// all does the work, o.Jobs at a time; what fails does not stop the rest.
+func (o Options) all(work []func() error) error {
+	var g errgroup.Group
+	g.SetLimit(o.Jobs)
+	errs := make([]error, len(work))
+	for i, do := range work {
+		g.Go(func() error {
+			errs[i] = do()
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return errors.Join(errs...)
 }
 
 // replay takes the answers of the last run instead of booting.
@@ -115,35 +137,4 @@ func (o Options) replay(boots []*Boot) error {
 		}
 	}
 	return nil
-}
-
-// table is the kernel's name among the truth tables.
-func (t *Target) table() string {
-	if t.Kernel.Arch == fetch.AMD64 {
-		return t.Kernel.Series
-	}
-	return t.Kernel.Arch + "-" + t.Kernel.Series
-}
-
-// save writes a kernel's truth table.
-func (o Options) save(t *Target, a *truth.Table) error {
-	if o.Truth == "" {
-		return nil
-	}
-	var err error
-	if a.Facts, err = truth.FactsOf(t.Probes); err != nil {
-		return err
-	}
-	config, err := os.ReadFile(t.Kernel.Config)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(o.Truth, "config-"+t.table()), []byte(truth.Config(string(config))), 0o644); err != nil {
-		return err
-	}
-	var b bytes.Buffer
-	if err := a.Write(&b); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(o.Truth, "truth-"+t.table()+".tsv"), b.Bytes(), 0o644)
 }

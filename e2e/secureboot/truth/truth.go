@@ -84,3 +84,44 @@ func sortedKeys(m map[string]string) []string {
 	slices.Sort(keys)
 	return keys
 }
+
+// Differences are the answers of later that t does not have so, and those that
+// later does not have any more, one line each. Of scenarios that later is not
+// about nothing is said. Neither are lines compared that differ from boot to
+// boot: lockdown's, which the kernel leaves out when there are many, and the
+// hash of a file.
+func (t *Table) Differences(later *Table) []string {
+	type key struct{ scenario, name string }
+	was, about := map[key]string{}, map[string]bool{}
+	for _, r := range t.Rows {
+		was[key{r.Scenario, r.Case}] = r.essence()
+	}
+	var out []string
+	for _, r := range later.Rows {
+		about[r.Scenario] = true
+		k := key{r.Scenario, r.Case}
+		if have, ok := was[k]; !ok || have != r.essence() {
+			out = append(out, fmt.Sprintf("%s %s: %q was %q", r.Scenario, r.Case, r.essence(), have))
+		}
+		delete(was, k)
+	}
+	for _, r := range t.Rows {
+		if k := (key{r.Scenario, r.Case}); about[r.Scenario] && was[k] != "" {
+			out = append(out, fmt.Sprintf("%s %s: no answer any more", r.Scenario, r.Case))
+		}
+	}
+	return out
+}
+
+func (r Row) essence() string {
+	out := []string{r.Method, r.Result}
+	for _, l := range r.Lines {
+		if strings.HasPrefix(l, "Module hash ") {
+			l = "Module hash"
+		}
+		if !strings.HasPrefix(l, "Lockdown: ") {
+			out = append(out, l)
+		}
+	}
+	return strings.Join(out, lineSeparator)
+}

@@ -36,13 +36,14 @@ func run(ctx context.Context, args []string) error {
 	scenarios := f.String("scenarios", "", "scenarios; default all")
 	f.IntVar(&o.Jobs, "jobs", 2, "boots at the same time")
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the mutations")
-	f.IntVar(&o.Mutations, "mutations", 1050, "mutations a kernel")
+	f.IntVar(&o.Mutations, "mutations", suite.Mutations, "mutations a kernel")
 	f.BoolVar(&o.Negative, "negative", true, "boot with a flipped bit in shim, GRUB and kernel, too")
-	f.BoolVar(&o.Enrol, "enrol", false, "run the commands of docs/enrolment.md, with MokManager answered over the serial port")
+	f.BoolVar(&o.Enrol, "enrol", true, "run the commands of docs/enrolment.md, with MokManager answered over the serial port")
 	world := f.String("world", "6.1,6.12", "kernel series whose modules are all judged for each of them")
 	f.BoolVar(&o.Replay, "replay", false, "compare with the answers of the last run instead of booting")
 	own := f.String("build", "", "build these kernels of kernels/configs.txt and boot them instead of Debian's; all for all")
-	update := f.Bool("update", false, "write the truth tables to e2e/secureboot/testdata")
+	f.StringVar(&o.Truth, "truth", "e2e/secureboot/testdata", "folder of the truth tables; empty: none are compared")
+	f.BoolVar(&o.Update, "update", false, "write the truth tables")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
@@ -55,9 +56,7 @@ func run(ctx context.Context, args []string) error {
 	if o.Scenarios, err = suite.Named(strings.FieldsFunc(*scenarios, func(r rune) bool { return r == ',' })); err != nil {
 		return err
 	}
-	if *update {
-		o.Truth = "e2e/secureboot/testdata"
-	}
+	o.Enrol = o.Enrol && o.Arch == "amd64" && *scenarios == ""
 	if *own == "" {
 		return suite.Run(ctx, o)
 	}
