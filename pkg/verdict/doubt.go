@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +28,9 @@ func (g *judging) doubtNoKey(m *message) {
 	if name := g.knownKey(m); name != "" {
 		g.note("the signature: the kernel has a key named " + name + ", whose certificate is not at hand")
 	}
+	if !slices.ContainsFunc(g.config.Anchors, func(a Anchor) bool { return a.Where == Builtin }) {
+		g.note("the keys that the kernel was built with: --trust builtin:FILE names none")
+	}
 }
 
 // knownKey is the name of a key that the kernel is known to have and that may
@@ -47,4 +51,17 @@ func (g *judging) knownKey(m *message) string {
 		}
 	}
 	return ""
+}
+
+// doubtContent notes what the kernel looks at in a module and this package does
+// not: type information, and what a live patch patches.
+func (g *judging) doubtContent() {
+	release, _, _ := strings.Cut(g.elf.Vermagic, " ")
+	mismatch := g.facts.Config == nil || g.is("DEBUG_INFO_BTF_MODULES") && !g.is("MODULE_ALLOW_BTF_MISMATCH")
+	if g.release != "" && g.release != release && mismatch && len(g.image.named(".BTF", false)) > 0 {
+		g.note("whether its BTF fits the kernel's: it was made for " + release)
+	}
+	if len(g.elf.Info["livepatch"]) > 0 {
+		g.note("whether the kernel takes live patches (LIVEPATCH), and has what this one patches")
+	}
 }

@@ -23,6 +23,7 @@ func (g *judging) fileStage() outcome {
 			return o
 		}
 	}
+	g.doubtContent()
 	return fine()
 }
 

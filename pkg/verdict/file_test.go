@@ -142,3 +142,38 @@ func TestRelocations(t *testing.T) {
 		})
 	}
 }
+
+// TestDoubtContent: what the kernel looks at in a module and nobody does here.
+func TestDoubtContent(t *testing.T) {
+	t.Parallel()
+	good := pki.Make(pki.Spec{Name: "good", Key: "alpha"})
+	plain := kmodtest.Build(kmodtest.Spec{Name: "m", Release: rel, Undefined: []kmodtest.Symbol{layout}})
+	btf := bytes.Replace(plain, []byte("\x00.text\x00"), []byte("\x00.BTF\x00\x00"), 1)
+	patch := kmodtest.Build(kmodtest.Spec{Name: "m", Release: rel, Undefined: []kmodtest.Symbol{layout}, Info: []string{"livepatch=Y"}})
+	another := func(option string) func(*verdict.Config) {
+		return func(c *verdict.Config) {
+			c.Release = rel + "1"
+			c.Kernel.Config = maps.Clone(c.Kernel.Config)
+			c.Kernel.Config["DEBUG_INFO_BTF_MODULES"], c.Kernel.Config[option] = "y", "y"
+		}
+	}
+	for name, c := range map[string]struct {
+		body   []byte
+		change func(*verdict.Config)
+		want   string
+	}{
+		"BTF of the kernel":        {btf, func(*verdict.Config) {}, ""},
+		"BTF of another":           {btf, another("X"), "BTF"},
+		"BTF, and a lenient one":   {btf, another("MODULE_ALLOW_BTF_MISMATCH"), ""},
+		"another, but without BTF": {plain, another("X"), ""},
+		"live patch":               {patch, func(*verdict.Config) {}, "live patches"},
+	} {
+		v := machine(t, c.change, good).One(verdict.Module{Path: "m.ko", Stored: modsig.Append(c.body, pki.Sign(c.body, good, "sha256"))})
+		assert.Equal(t, verdict.Loads, v.State, "%s: %s", name, v.Reason)
+		if c.want == "" {
+			assert.Empty(t, v.Unchecked, name)
+		} else {
+			assert.Contains(t, join(v.Unchecked), c.want, name)
+		}
+	}
+}

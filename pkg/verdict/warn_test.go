@@ -139,6 +139,7 @@ func TestUnchecked(t *testing.T) {
 		"built in":             {lab{builtin: []string{"good2048"}}, "mok-rsa2048-sha256", verdict.Loads, ""},
 		"enforcement":          {lab{enrol: []string{"good2048"}}, "unsigned", verdict.Unsigned, "enforces signatures"},
 		"enforcement is named": {lab{change: func(c *verdict.Config) { c.SigEnforce = verdict.On }}, "unsigned", verdict.Unsigned, ""},
+		"built-in keys":        {lab{enrol: []string{"stranger"}}, "mok-rsa2048-sha256", verdict.UnavailableKey, "built with: --trust builtin:FILE names none"},
 		"db elsewhere":         {lab{db: []string{"good2048"}}, "mok-rsa2048-sha256", verdict.UnavailableKey, "asks .platform, too"},
 		"key in the kernel":    {lab{enrol: []string{"stranger"}, change: known("x", "Lab: sbtest good2048: 0123")}, "mok-rsa2048-sha256", verdict.UnavailableKey, "named Lab: sbtest good2048"},
 		"key id in the kernel": {lab{enrol: []string{"stranger"}, change: skid(hexKeyID(t, "good2048"))}, "mok-keyid", verdict.UnavailableKey, "named Another"},
@@ -191,7 +192,9 @@ func TestProfile(t *testing.T) {
 		"7.3.4+deb13-amd64": verdict.Loads, "6.11.4-301.fc41.x86_64": verdict.UnavailableKey,
 		"6.8.0-45-generic": verdict.UnavailableKey, "6.12.9": verdict.UnavailableKey, "": verdict.UnavailableKey,
 	} {
-		db.change = func(c *verdict.Config) { c.Kernel = &verdict.Kernel{Release: release, Vermagic: vermagic, Machine: "amd64"} }
+		db.change = func(c *verdict.Config) {
+			c.Kernel = &verdict.Kernel{Release: release, Vermagic: vermagic, Machine: "amd64"}
+		}
 		v := db.judge(t, "mok-rsa2048-sha256")
 		assert.Equal(t, want, v.State, "%s: %s", release, v.Reason)
 	}
