@@ -114,6 +114,9 @@ func (t *Tree) follow(p string, n *node) (*node, error) {
 		if climbed {
 			return nil, fault.New(fault.Input, "symbolic link %q leaves the root: it leads to %q", p, n.inode.link)
 		}
+		if tired := t.tired(); tired != nil {
+			return nil, tired
+		}
 		if err != nil {
 			return nil, nil //nolint:nilerr,nilnil // dangling is a result
 		}

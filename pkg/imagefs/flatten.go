@@ -17,28 +17,30 @@ import (
 // file, a replaced name does not (OCI image-spec layer.md). What a runtime
 // cannot unpack is refused with class Input. The tree refers to layers.
 func Flatten(layers []Layer) (*Tree, error) {
-	return build(layers, true)
+	return newTree(layers).fill(true)
 }
 
 // Folder is the view of a plain folder, whose files named .wh.* hide nothing.
 func Folder(entries []Entry) (*Tree, error) {
-	return build([]Layer{{Entries: entries}}, false)
+	return newTree([]Layer{{Entries: entries}}).fill(false)
 }
 
-func build(layers []Layer, whiteouts bool) (*Tree, error) {
-	t := newTree(layers)
+func (t *Tree) fill(whiteouts bool) (*Tree, error) {
 	t.root.layer = -1
-	for l := range layers {
-		for i := range layers[l].Entries {
-			e := &layers[l].Entries[i]
+	for l := range t.layers {
+		for i := range t.layers[l].Entries {
+			e := &t.layers[l].Entries[i]
 			var err error
 			if whiteouts && strings.HasPrefix(path.Base(e.Path), whiteout) {
 				err = t.hide(e.Path, l)
 			} else {
 				err = t.add(e, l, i)
 			}
+			if err == nil {
+				err = t.tired()
+			}
 			if err != nil {
-				return nil, fault.New(fault.Input, "layer %s: entry %q: %w", layers[l].Digest, e.Path, err)
+				return nil, fault.New(fault.Input, "layer %s: entry %q: %w", t.layers[l].Digest, e.Path, err)
 			}
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"github.com/kmodseal/kmodseal/pkg/fault"
 )
 
 // Bounds of the view. Small tar names can make huge trees: each may name 2,000
@@ -14,6 +16,9 @@ const (
 	maxNodes = 2_000_000
 	maxDepth = 2048
 	maxHops  = 40 // symbolic links in one path (Linux: MAXSYMLINKS)
+	// maxSteps bounds the names that are looked up, some 50 ns each: an entry of
+	// 30 bytes can cost 80,000 where its path leads through links.
+	maxSteps = 1 << 28
 )
 
 var (
@@ -27,6 +32,7 @@ type Tree struct {
 	layers []Layer
 	root   *node
 	nodes  int
+	left   int // steps, of maxSteps
 }
 
 // node is a name in the view.
@@ -49,7 +55,16 @@ type inode struct {
 }
 
 func newTree(layers []Layer) *Tree {
-	return &Tree{layers: layers, root: &node{inode: &inode{typ: tar.TypeDir}}, nodes: 1}
+	return &Tree{layers: layers, root: &node{inode: &inode{typ: tar.TypeDir}}, nodes: 1, left: maxSteps}
+}
+
+// tired is the error of a view that takes too many steps. One walk is bounded,
+// so to ask between walks will do.
+func (t *Tree) tired() error {
+	if t.left > 0 {
+		return nil
+	}
+	return fault.New(fault.Input, "the links and whiteouts of the view take more than %d steps to follow", maxSteps)
 }
 
 func (n *node) isDir() bool { return n.inode.typ == tar.TypeDir }
@@ -102,6 +117,7 @@ func (t *Tree) purge(n *node, layer int) {
 }
 
 func (t *Tree) purgeBelow(n *node, layer int) {
+	t.left -= len(n.children)
 	for _, k := range n.children {
 		t.purge(k, layer)
 	}
@@ -118,6 +134,7 @@ func (t *Tree) walk(from *node, p string, create bool, layer int) (n *node, clim
 	for p != "" {
 		var name string
 		name, p, _ = strings.Cut(p, "/")
+		t.left--
 		switch name {
 		case "", ".":
 			continue
