@@ -38,11 +38,15 @@ func Blob(b []byte) manifest.Blob {
 	return manifest.Blob{Size: int64(len(b)), SHA256: hex.EncodeToString(sum[:])}
 }
 
+// maxSignatures bounds the list of one module, which can have millions of 41
+// bytes each; real ones have two at most.
+const maxSignatures = 100
+
 // signatures lists what the appended signatures say of themselves, outermost
 // first; of one that does not parse only that it is there.
 func signatures(plain []byte) []manifest.Signature {
 	found := []manifest.Signature{}
-	for {
+	for len(found) < maxSignatures {
 		a, err := modsig.Split(plain)
 		if err != nil {
 			return found
@@ -57,4 +61,5 @@ func signatures(plain []byte) []manifest.Signature {
 			found = append(found, manifest.Signature(s.Signers[i].Summary()))
 		}
 	}
+	return found
 }

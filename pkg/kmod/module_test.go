@@ -15,6 +15,7 @@ import (
 	"github.com/kmodseal/kmodseal/pkg/fault"
 	"github.com/kmodseal/kmodseal/pkg/kmod"
 	"github.com/kmodseal/kmodseal/pkg/kmodtest"
+	"github.com/kmodseal/kmodseal/pkg/modsig"
 	"github.com/kmodseal/kmodseal/pkg/oracle"
 )
 
@@ -166,4 +167,13 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("class %d: %v", fault.ClassOf(err), err)
 		}
 	})
+}
+
+// TestFactsListsFewSignatures: a module can have millions, in a few kilobytes of a layer.
+func TestFactsListsFewSignatures(t *testing.T) {
+	t.Parallel()
+	stored := append(kmodtest.Build(spec("amd64")), bytes.Repeat(modsig.Tail([]byte{0}), 1000)...)
+	m, _, err := kmod.Facts(stored, 0)
+	require.NoError(t, err)
+	assert.Len(t, m.Signatures, 100)
 }
