@@ -96,33 +96,63 @@ func folder(dir string, remove func()) (*input, error) {
 }
 
 // files takes files as they are named, and from folders what has a module's
-// name, links such as those of weak-updates included: modprobe follows them.
+// name, links to files such as those of weak-updates included: modprobe follows
+// them. A file that several of these lead to is taken once.
 func files(paths []string) (*input, error) {
-	in := &input{close: func() {}}
+	f := &finder{input: &input{close: func() {}}, seen: map[string]bool{}}
 	for _, p := range paths {
-		info, err := os.Stat(p)
-		if err != nil {
+		if err := f.argument(p); err != nil {
 			return nil, fault.New(fault.Input, "%w", err)
 		}
-		if !info.IsDir() {
-			in.items = append(in.items, item{file: p, path: p})
-			continue
+	}
+	for _, l := range f.links { // last, so that a file is shown by its own name
+		info, err := os.Stat(l)
+		if err == nil && !info.IsDir() {
+			err = f.add(l)
 		}
-		err = filepath.WalkDir(p, func(name string, d fs.DirEntry, err error) error {
-			if err != nil || !kmod.IsName(d.Name()) {
-				return err
-			}
-			info, err := os.Stat(name)
-			if err == nil && info.Mode().IsRegular() {
-				in.items = append(in.items, item{file: name, path: name})
-			}
-			return err
-		})
 		if err != nil {
 			return nil, fault.New(fault.Input, "%w", err)
 		}
 	}
-	return in, nil
+	return f.input, nil
+}
+
+type finder struct {
+	*input
+	seen  map[string]bool // files, links resolved
+	links []string        // with a module's name, below folders
+}
+
+func (f *finder) argument(p string) error {
+	info, err := os.Stat(p)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return f.add(p)
+	}
+	return filepath.WalkDir(p, func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil || d.IsDir() || !kmod.IsName(d.Name()):
+			return err
+		case d.Type()&fs.ModeSymlink != 0:
+			f.links = append(f.links, name)
+			return nil
+		}
+		return f.add(name)
+	})
+}
+
+func (f *finder) add(name string) error {
+	real, err := filepath.Abs(name)
+	if err == nil {
+		real, err = filepath.EvalSymlinks(real)
+	}
+	if err == nil && !f.seen[real] {
+		f.seen[real] = true
+		f.items = append(f.items, item{file: name, path: name})
+	}
+	return err
 }
 
 // judge reads and examines the modules, several at a time, holds them against
