@@ -2,6 +2,7 @@ package signkmods
 
 import (
 	"bytes"
+	"io"
 	"os"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
@@ -30,7 +31,12 @@ func (c *command) readPassphrase(s *step.Session) ([]byte, error) {
 		pin, _ := s.Getenv(pinVariable)
 		return []byte(pin), nil
 	}
-	data, err := os.ReadFile(c.PassphraseFile)
+	f, err := os.Open(c.PassphraseFile)
+	if err != nil {
+		return nil, fault.New(fault.Key, "read passphrase: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, passphraseLimit+1))
 	if err != nil {
 		return nil, fault.New(fault.Key, "read passphrase: %w", err)
 	}
