@@ -3,6 +3,7 @@ package modsig
 import (
 	"bytes"
 	"encoding/asn1"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -48,4 +49,19 @@ func SignFileComparer(t testing.TB) func(t testing.TB, path string, body []byte)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(want, signed(t, body, id, Options{})), path)
 	}
+}
+
+// Check refuses what mod_check_sig of the kernel refuses besides the length:
+// ErrUnsupported for an id type other than PKCS#7, ErrMalformed for any other
+// field that is not zero.
+func (t Trailer) Check() error {
+	if t.IDType != idPKCS7 {
+		return fmt.Errorf("%w: id type %d, not PKCS#7 (%d)", ErrUnsupported, t.IDType, idPKCS7)
+	}
+	rest := t
+	rest.IDType, rest.SigLen = 0, 0
+	if rest != (Trailer{}) {
+		return fmt.Errorf("%w: trailer has values where the kernel wants zeros", ErrMalformed)
+	}
+	return nil
 }

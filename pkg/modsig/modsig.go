@@ -20,7 +20,7 @@ import (
 // Marker ends every signed module (kernel: include/linux/module_signature.h).
 const Marker = "~Module signature appended~\n"
 
-// What Split, Parse and Check refuse, each with the kernel's errno for it.
+// What Split, Parse and Signer.Check refuse, each with the kernel's errno for it.
 var (
 	ErrUnsigned    = errors.New("no signature")                   // ENODATA
 	ErrMalformed   = errors.New("malformed signature")            // EBADMSG, EINVAL
@@ -38,21 +38,6 @@ type Trailer struct {
 	Algo, Hash, IDType, SignerLen, KeyIDLen byte
 	Pad                                     [3]byte
 	SigLen                                  uint32 // big endian on every architecture
-}
-
-// Check refuses what mod_check_sig of the kernel refuses besides the length:
-// ErrUnsupported for an id type other than PKCS#7, ErrMalformed for any other
-// field that is not zero.
-func (t Trailer) Check() error {
-	if t.IDType != idPKCS7 {
-		return fmt.Errorf("%w: id type %d, not PKCS#7 (%d)", ErrUnsupported, t.IDType, idPKCS7)
-	}
-	rest := t
-	rest.IDType, rest.SigLen = 0, 0
-	if rest != (Trailer{}) {
-		return fmt.Errorf("%w: trailer has values where the kernel wants zeros", ErrMalformed)
-	}
-	return nil
 }
 
 // Appended is a module cut at its outermost signature; the slices point into the input.

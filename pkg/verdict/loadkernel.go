@@ -23,11 +23,9 @@ const maxKernelModule = 64 << 20
 // LoadKernel finds a kernel's config, Module.symvers, release and one of its
 // modules in a folder: an unpacked kernel or headers package, a build folder,
 // or an image's root. What is not there stays unknown; nothing at all is an
-// error of fault class Input, several kernels one of class Usage.
-func LoadKernel(dir fs.FS) (*Kernel, error) { return LoadRelease(dir, "") }
-
-// LoadRelease is LoadKernel for one of several kernels in the folder.
-func LoadRelease(dir fs.FS, release string) (*Kernel, error) {
+// error of fault class Input, several kernels one of class Usage unless release
+// names one of them.
+func LoadKernel(dir fs.FS, release string) (*Kernel, error) {
 	f := &kernelFiles{of: map[string]*files{}}
 	if err := fs.WalkDir(dir, ".", f.visit); err != nil {
 		return nil, fault.New(fault.Input, "look for a kernel: %w", err)

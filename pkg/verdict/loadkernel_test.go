@@ -74,7 +74,7 @@ func TestLoadKernel(t *testing.T) {
 		"boot/config-" + r: file(configText), "lib/modules/" + r + "/kernel/drivers/net/dummy.ko": module,
 		"usr/share/doc/x": file(""),
 	}
-	k, err := verdict.LoadKernel(image)
+	k, err := verdict.LoadKernel(image, "")
 	require.NoError(t, err)
 	assert.Equal(t, r, k.Release)
 	assert.Equal(t, "amd64", k.Machine)
@@ -87,30 +87,30 @@ func TestLoadKernel(t *testing.T) {
 		"usr/src/linux-headers-" + r + "/.config": file(configText), "usr/src/linux-headers-" + r + "/Module.symvers": file(symvers),
 		"usr/src/linux-headers-6.1.0-56-common/Makefile": file(""),
 	}
-	k, err = verdict.LoadKernel(headers)
+	k, err = verdict.LoadKernel(headers, "")
 	require.NoError(t, err)
 	assert.Equal(t, r, k.Release)
 	assert.Len(t, k.Symvers.Symbols, 2)
 
 	build := fstest.MapFS{".config": file(configText), "Module.symvers": file(symvers), "include/config/kernel.release": file("6.12.117-small\n")}
-	k, err = verdict.LoadKernel(build)
+	k, err = verdict.LoadKernel(build, "")
 	require.NoError(t, err)
 	assert.Equal(t, "6.12.117-small", k.Release)
 	assert.NotNil(t, k.Config)
 
 	fedora := fstest.MapFS{"lib/modules/6.11.4-301.fc41.x86_64/config": file(configText), "lib/modules/6.11.4-301.fc41.x86_64/symvers.gz": {Data: gz(t, symvers)}}
-	k, err = verdict.LoadKernel(fedora)
+	k, err = verdict.LoadKernel(fedora, "")
 	require.NoError(t, err)
 	assert.Equal(t, "6.11.4-301.fc41.x86_64", k.Release)
 	assert.NotNil(t, k.Symvers)
 
 	two := fstest.MapFS{"boot/config-" + r: file(configText), "boot/config-6.12.1-2-amd64": file(configText)}
-	_, err = verdict.LoadKernel(two)
+	_, err = verdict.LoadKernel(two, "")
 	assert.Equal(t, fault.Usage, fault.ClassOf(err))
-	k, err = verdict.LoadRelease(two, "6.12.1-2-amd64")
+	k, err = verdict.LoadKernel(two, "6.12.1-2-amd64")
 	require.NoError(t, err)
 	assert.Equal(t, "6.12.1-2-amd64", k.Release)
-	_, err = verdict.LoadRelease(two, "5.10.0-1-amd64")
+	_, err = verdict.LoadKernel(two, "5.10.0-1-amd64")
 	assert.Equal(t, fault.Usage, fault.ClassOf(err))
 
 	for name, dir := range map[string]fstest.MapFS{
@@ -120,7 +120,7 @@ func TestLoadKernel(t *testing.T) {
 		"broken symvers": {"boot/config-" + r: file(configText), "usr/src/linux-headers-" + r + "/Module.symvers": file("hello")},
 		"broken module":  {"lib/modules/" + r + "/kernel/x.ko": file("hello")},
 	} {
-		_, err := verdict.LoadKernel(dir)
+		_, err := verdict.LoadKernel(dir, "")
 		assert.Equal(t, fault.Input, fault.ClassOf(err), name)
 	}
 }

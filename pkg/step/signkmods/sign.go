@@ -123,13 +123,8 @@ func (c *command) hash() (crypto.Hash, error) {
 		}
 		name = found
 	}
-	switch name {
-	case "sha256":
-		return crypto.SHA256, nil
-	case "sha384":
-		return crypto.SHA384, nil
-	case "sha512":
-		return crypto.SHA512, nil
+	if h, err := modsig.SigningHash(name); err == nil {
+		return h, nil
 	}
 	return 0, fault.New(fault.Input, "kernel config %s: CONFIG_MODULE_SIG_HASH is %s", c.KernelConfig, name).
 		Hint("give --hash sha256, sha384 or sha512")
