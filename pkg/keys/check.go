@@ -49,7 +49,7 @@ func checkKey(name string, key crypto.Signer) error {
 
 func keyKind(name, problem string) error {
 	return fault.New(fault.Key, "key %s: %s", name, problem).
-		Hint("make an RSA key: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:4096 -out key.pem")
+		Hint(makeRSA)
 }
 
 // refusePublished refuses a certificate that nobody should trust, whichever it
@@ -107,3 +107,5 @@ func kernelReads(a x509.SignatureAlgorithm) bool {
 	}
 	return false
 }
+
+const makeRSA = "make an RSA key: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:4096 -out key.pem"

@@ -58,12 +58,14 @@ func efiCertificates(name string, ders [][]byte) ([]*x509.Certificate, error) {
 	for _, der := range ders {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
-			return nil, fault.New(fault.Key, "certificate %s: EFI signature list: %w", name, err)
+			return nil, fault.New(fault.Key, "certificate %s: EFI signature list: %w", name, err).
+				Hint("write the list again, or give the certificate itself, PEM or DER")
 		}
 		certs = append(certs, c)
 	}
 	if len(certs) == 0 {
-		return nil, fault.New(fault.Key, "certificate %s: an EFI signature list without certificates", name)
+		return nil, fault.New(fault.Key, "certificate %s: an EFI signature list without certificates", name).
+			Hint("give the certificate itself, PEM or DER")
 	}
 	return certs, nil
 }

@@ -176,7 +176,8 @@ func passphrase(name string, ask func() ([]byte, error)) ([]byte, error) {
 	if ask != nil {
 		var err error
 		if pass, err = ask(); err != nil {
-			return nil, fault.New(fault.Key, "key %s: passphrase: %w", name, err)
+			return nil, fault.New(fault.Key, "key %s: passphrase: %w", name, err).
+				Hint("look at --passphrase-file")
 		}
 	}
 	if len(pass) == 0 {

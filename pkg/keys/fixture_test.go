@@ -96,12 +96,13 @@ func loadIn(dir, key, cert string, pass ...string) (*Pair, error) {
 	return Load(r)
 }
 
-// assertRefused wants a fault of class Key with cause and hint in it.
+// assertRefused wants a fault of class Key with the cause, and with a hint: any, or this one.
 func assertRefused(t testing.TB, err error, cause, hint string) {
 	t.Helper()
 	require.Error(t, err)
 	assert.Equal(t, fault.Key, fault.ClassOf(err))
 	require.ErrorContains(t, err, cause)
+	assert.NotEmpty(t, fault.HintsOf(err), "%v: no hint", err)
 	if hint != "" {
 		assert.Contains(t, joined(fault.HintsOf(err)), hint)
 	}

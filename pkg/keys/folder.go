@@ -30,7 +30,7 @@ func fromFolder(dir, cert string) (*source, error) {
 		case err == nil:
 			found = append(found, p)
 		case !errors.Is(err, fs.ErrNotExist):
-			return nil, fault.New(fault.Key, "key: %w", err)
+			return nil, unreadable("key", err)
 		}
 	}
 	switch len(found) {
@@ -67,7 +67,7 @@ func readPair(dir string, p folderPair, cert string) (*source, error) {
 func certificateIn(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", fault.New(fault.Key, "certificate: %w", err)
+		return "", unreadable("certificate", err)
 	}
 	if !info.IsDir() {
 		return path, nil

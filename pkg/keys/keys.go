@@ -17,7 +17,7 @@ import (
 // Request says where key and certificate are.
 type Request struct {
 	Key        string                           // KEY: a file, a folder mounted from a Secret, env:NAME
-	Cert       string                           // file, or a folder mounted from a Secret; empty where Key brings it
+	Cert       string                           // a file, a folder mounted from a Secret, env:NAME; empty where Key brings it
 	Passphrase func() ([]byte, error)           // called once at most, only for an encrypted key; nil: none given
 	Getenv     func(name string) (string, bool) // nil: os.LookupEnv
 	Now        time.Time                        // for the warnings on dates; zero: the clock

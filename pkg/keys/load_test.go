@@ -198,6 +198,27 @@ func TestLoadVariable(t *testing.T) {
 	assertRefused(t, err, "neither PEM nor DER", "")
 }
 
+func TestLoadCertificateFromVariable(t *testing.T) {
+	t.Parallel()
+	cert := certFor(t, "rsa2048")
+	dir := files(t, map[string][]byte{"k": keyPEM(t, "rsa2048")})
+	load := func(value string, set bool) (*Pair, error) {
+		return Load(Request{
+			Key: filepath.Join(dir, "k"), Cert: "env:CERT", Now: now(),
+			Getenv: func(string) (string, bool) { return value, set },
+		})
+	}
+	for name, value := range map[string]string{
+		"PEM": string(certPEM(cert)), "base64 of DER": base64.StdEncoding.EncodeToString(cert.Raw),
+	} {
+		p, err := load(value, true)
+		assertPair(t, p, err, testKey(t, "rsa2048"), cert)
+		assert.Contains(t, p.From, "certificate: env:CERT", name)
+	}
+	_, err := load("", false)
+	assertRefused(t, err, "certificate env:CERT: the variable is not set", "environment variable CERT")
+}
+
 // mount makes a folder as the kubelet does: files are links through ..data.
 func mount(t testing.TB, content map[string][]byte) string {
 	t.Helper()

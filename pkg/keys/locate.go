@@ -36,11 +36,7 @@ func locate(r Request) (*source, error) {
 		return nil, err
 	}
 	if r.Cert != "" {
-		path, err := certificateIn(r.Cert)
-		if err != nil {
-			return nil, err
-		}
-		cert, err := readFile(path, "certificate")
+		cert, err := locateCertificate(r)
 		if err != nil {
 			return nil, err
 		}
@@ -49,11 +45,22 @@ func locate(r Request) (*source, error) {
 	return src, nil
 }
 
+func locateCertificate(r Request) (material, error) {
+	if name, ok := strings.CutPrefix(r.Cert, envScheme); ok {
+		return fromVariable("certificate", name, r.Getenv)
+	}
+	path, err := certificateIn(r.Cert)
+	if err != nil {
+		return material{}, err
+	}
+	return readFile(path, "certificate")
+}
+
 func locateKey(r Request) (*source, error) {
 	if r.Key == "" {
 		return nil, fault.New(fault.Key, "key: no file, folder or env:NAME given").Hint("give --key")
 	}
-	if isKeyText(strings.TrimPrefix(r.Key, "env:")) {
+	if isKeyText(strings.TrimPrefix(r.Key, envScheme)) {
 		return nil, fault.New(fault.Key, "key: the key itself is given where its place is wanted").
 			Hint("leave it in the variable that holds it, say SIGNING_KEY, and name that: --key env:SIGNING_KEY").
 			Hint("a key that stood on a command line may be known to others: think of making a new one")
@@ -61,12 +68,13 @@ func locateKey(r Request) (*source, error) {
 	if err := refuseService(r.Key); err != nil {
 		return nil, err
 	}
-	if name, ok := strings.CutPrefix(r.Key, "env:"); ok {
-		return fromVariable(name, r.Getenv)
+	if name, ok := strings.CutPrefix(r.Key, envScheme); ok {
+		key, err := fromVariable("key", name, r.Getenv)
+		return &source{key: key}, err
 	}
 	info, err := os.Stat(r.Key)
 	if err != nil {
-		return nil, fault.New(fault.Key, "key: %w", err)
+		return nil, unreadable("key", err)
 	}
 	if info.IsDir() {
 		return fromFolder(r.Key, r.Cert)
@@ -84,6 +92,9 @@ func isKeyText(s string) bool {
 	return isPEM([]byte(s)) || ok && (isPEM(raw) || isKeyDER(raw) || encryption(raw) != nil || isPFX(raw))
 }
 
+// envScheme begins the name of an environment variable.
+const envScheme = "env:"
+
 // refuseService names the key services that other signers take and this binary
 // does not.
 func refuseService(key string) error {
@@ -92,24 +103,27 @@ func refuseService(key string) error {
 	if !ok || !slices.Contains(known, scheme) && !strings.Contains(key, "://") {
 		return nil
 	}
-	return fault.New(fault.Key, "key: %s keys are not built into this binary", scheme).
-		Hint("give a file, a folder mounted from a Secret, or env:NAME")
+	return fault.New(fault.Key, "key: %s keys are not built into this binary", scheme).Hint(places)
 }
 
+const places = "give a file, a folder mounted from a Secret, or env:NAME"
+
+func unreadable(what string, err error) error { return fault.New(fault.Key, "%s: %w", what, err).Hint(places) }
+
 // fromVariable reads PEM, or base64 of PEM, DER or PKCS#12.
-func fromVariable(name string, getenv func(string) (string, bool)) (*source, error) {
+func fromVariable(what, name string, getenv func(string) (string, bool)) (material, error) {
 	text, ok := getenv(name)
 	if !ok {
-		return nil, fault.New(fault.Key, "key env:%s: the variable is not set", name).
+		return material{}, fault.New(fault.Key, "%s env:%s: the variable is not set", what, name).
 			Hint("pass the CI secret on to this step as environment variable %s", name)
 	}
-	m := material{name: "env:" + name, data: []byte(text)}
+	m := material{name: envScheme + name, data: []byte(text)}
 	if !isPEM(m.data) {
 		if raw, ok := decodeBase64(m.data); ok {
 			m.data = raw
 		}
 	}
-	return &source{key: m}, nil
+	return m, nil
 }
 
 // decodeBase64 takes standard base64 with or without line ends and padding.
@@ -123,15 +137,16 @@ func decodeBase64(text []byte) ([]byte, bool) {
 func readFile(path, what string) (material, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return material{}, fault.New(fault.Key, "%s: %w", what, err)
+		return material{}, unreadable(what, err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return material{}, fault.New(fault.Key, "%s: %w", what, err)
+		return material{}, unreadable(what, err)
 	}
 	if len(data) > maxFile {
-		return material{}, fault.New(fault.Key, "%s %s: larger than %d bytes", what, path, maxFile)
+		return material{}, fault.New(fault.Key, "%s %s: larger than %d bytes", what, path, maxFile).
+			Hint("is it the right file?")
 	}
 	return material{name: path, data: data}, nil
 }

@@ -29,7 +29,8 @@ func isPFX(der []byte) bool {
 func unlockPFX(src *source, pfx []byte, certs []*x509.Certificate, certsName string, ask func() ([]byte, error)) (*unlocked, error) {
 	name := src.key.name
 	if err := checkIterations(pfx, 0); err != nil {
-		return nil, fault.New(fault.Key, "key %s: PKCS#12 with %w", name, err)
+		return nil, fault.New(fault.Key, "key %s: PKCS#12 with %w", name, err).
+			Hint("export it again: openssl pkcs12 -export -inkey KEY -in CERT -out NEW")
 	}
 	key, inside, err := openPFX(name, pfx, ask)
 	if err != nil {

@@ -34,7 +34,8 @@ func isPEM(data []byte) bool { return bytes.Contains(data, []byte(pemBegin)) }
 func scan(m material, what string) (*bundle, error) {
 	data := bytes.TrimPrefix(m.data, []byte("\xef\xbb\xbf")) // a byte order mark hides the first line from PEM
 	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, fault.New(fault.Key, "%s %s: is empty", what, m.name)
+		return nil, fault.New(fault.Key, "%s %s: is empty", what, m.name).
+			Hint("has the CI system handed the secret on to this job?")
 	}
 	if isPEM(data) {
 		return scanPEM(m.name, what, data)

@@ -74,7 +74,8 @@ func oneKey(name string, b *bundle) error {
 		return fault.New(fault.Key, "key %s: holds a certificate, but no private key", name).
 			Hint("give the key that was made together with this certificate")
 	}
-	return fault.New(fault.Key, "key %s: holds no private key, but %q", name, strings.Join(b.others, ", "))
+	return fault.New(fault.Key, "key %s: holds no private key, but %q", name, strings.Join(b.others, ", ")).
+		Hint("give the private key that the certificate was made with")
 }
 
 func noCertificate(name string) error {
@@ -141,10 +142,10 @@ func keyFault(name string, der []byte, err error) error {
 	oid := pkcs8Algorithm(der).String()
 	if oid == "1.2.840.113549.1.1.10" {
 		return fault.New(fault.Key, "key %s: RSA-PSS: no kernel checks such module signatures", name).
-			Hint("make an RSA key: openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:4096")
+			Hint(makeRSA)
 	}
 	if strings.HasPrefix(oid, "2.16.840.1.101.3.4.3.") {
-		return fault.New(fault.Key, "key %s: algorithm %s (ML-DSA or the like) is not supported", name, oid)
+		return fault.New(fault.Key, "key %s: algorithm %s (ML-DSA or the like) is not supported", name, oid).Hint(makeRSA)
 	}
 	return fault.New(fault.Key, "key %s: %w", name, err).
 		Hint("look at it with: openssl pkey -in FILE -noout -text_pub")
@@ -153,7 +154,7 @@ func keyFault(name string, der []byte, err error) error {
 func asSigner(name string, key any) (crypto.Signer, error) {
 	s, ok := key.(crypto.Signer)
 	if !ok {
-		return nil, fault.New(fault.Key, "key %s: a key of kind %s cannot sign", name, fmt.Sprintf("%T", key))
+		return nil, fault.New(fault.Key, "key %s: a key of kind %s cannot sign", name, fmt.Sprintf("%T", key)).Hint(makeRSA)
 	}
 	return s, nil
 }

@@ -13,6 +13,8 @@ import (
 // (Documentation/kbuild/kbuild.rst).
 const pinVariable = "KBUILD_SIGN_PIN"
 
+const givePassphrase = "--passphrase-file names a file that holds the passphrase and nothing else"
+
 // passphraseLimit keeps a wrong file name from being read whole.
 const passphraseLimit = 64 << 10
 
@@ -33,15 +35,15 @@ func (c *command) readPassphrase(s *step.Session) ([]byte, error) {
 	}
 	f, err := os.Open(c.PassphraseFile)
 	if err != nil {
-		return nil, fault.New(fault.Key, "read passphrase: %w", err)
+		return nil, fault.New(fault.Key, "read passphrase: %w", err).Hint(givePassphrase)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, passphraseLimit+1))
 	if err != nil {
-		return nil, fault.New(fault.Key, "read passphrase: %w", err)
+		return nil, fault.New(fault.Key, "read passphrase: %w", err).Hint(givePassphrase)
 	}
 	if len(data) > passphraseLimit {
-		return nil, fault.New(fault.Key, "read passphrase %s: larger than %d bytes", c.PassphraseFile, passphraseLimit)
+		return nil, fault.New(fault.Key, "read passphrase %s: larger than %d bytes", c.PassphraseFile, passphraseLimit).Hint(givePassphrase)
 	}
 	return bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r")), nil
 }

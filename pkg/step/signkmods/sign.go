@@ -18,7 +18,7 @@ import (
 type command struct {
 	Kmods          string   `name:"kmods" default:"kmods" placeholder:"DIR" help:"The kmods folder, where no FILE or DIR is given." group:"input"`
 	Key            string   `name:"key" required:"" placeholder:"KEY" help:"Signing key: a file (PEM, PKCS#12), a folder mounted from a Secret, or env:NAME." group:"key"`
-	Cert           string   `name:"cert" placeholder:"FILE" help:"Its certificate, PEM or DER; a file, or a folder mounted from a Secret. Default: found with the key." group:"key"`
+	Cert           string   `name:"cert" placeholder:"FILE" help:"Its certificate, PEM or DER; a file, a folder mounted from a Secret, or env:NAME. Default: found with the key." group:"key"`
 	PassphraseFile string   `name:"passphrase-file" placeholder:"FILE" help:"File with the passphrase of an encrypted key. Default: the environment variable KBUILD_SIGN_PIN." group:"key"`
 	Hash           string   `name:"hash" default:"sha256" enum:"sha256,sha384,sha512,auto" help:"Digest to sign: sha256, sha384, sha512, or auto: what --kernel-config says in CONFIG_MODULE_SIG_HASH." group:"signature"`
 	KernelConfig   string   `name:"kernel-config" placeholder:"FILE" help:"Configuration of the target kernel, for --hash auto." group:"signature"`
