@@ -171,19 +171,14 @@ func (r *reader) scan(ctx context.Context, l *layer, m *meter, want func(string)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	rc, err := imagefs.Blob(ctx, metered{l.Layer, m})
-	if err != nil {
-		return err
-	}
-	defer rc.Close()
 	files := map[*tar.Header]*spooled{}
-	entries, err := imagefs.Scan(ctx, rc, r.Limits, want, func(h *tar.Header, _ string, content io.Reader) error {
+	entries, err := imagefs.ScanLayer(ctx, metered{l.Layer, m}, r.Limits, want, func(h *tar.Header, _ string, content io.Reader) error {
 		f, err := r.spool.write(h, content)
 		files[h] = f
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("read layer %s: %w", l.digest, err)
+		return err
 	}
 	for i := range entries {
 		if h := entries[i].Header; h != nil {

@@ -31,6 +31,7 @@ type blob struct {
 	free   func()
 	detach func() bool
 	once   sync.Once
+	said   error // what Read has ended with
 }
 
 // Blob opens l inflated. The first bytes tell the compression (gzip, zstd,
@@ -38,6 +39,14 @@ type blob struct {
 // behind its compressed stream or has another digest gives an error of class
 // Input that names the digest; one that cannot be read, of class Registry.
 func Blob(ctx context.Context, l v1.Layer) (io.ReadCloser, error) {
+	b, err := inflate(ctx, l)
+	if err != nil {
+		return nil, err // no typed nil
+	}
+	return b, nil
+}
+
+func inflate(ctx context.Context, l v1.Layer) (*blob, error) {
 	digest, err := l.Digest()
 	if err != nil {
 		return nil, fmt.Errorf("read layer digest: %w", err)
@@ -99,7 +108,8 @@ func (b *blob) Read(p []byte) (int, error) {
 			return n, io.EOF
 		}
 	}
-	return n, b.fault(err)
+	b.said = b.fault(err)
+	return n, b.said
 }
 
 // Close frees what Blob holds; closing early is fine.
@@ -126,8 +136,15 @@ func (b *blob) fault(err error) error {
 	if errors.Is(err, io.EOF) { // gzip's word for a header that is cut
 		err = io.ErrUnexpectedEOF
 	}
-	return fault.New(fault.Input, "layer %s: %w", b.name, err)
+	return damaged(b.name, err)
 }
+
+// damaged is the fault of a layer's bytes.
+func damaged(name string, err error) error {
+	return fault.New(fault.Input, "layer %s: %w", name, err).Hint(getAnother)
+}
+
+const getAnother = "the layer is damaged: pull or build the image again"
 
 // readFault classes an error of the compressed stream. go-containerregistry
 // keeps the type of its checksum error to itself, so its text has to do.
@@ -136,10 +153,12 @@ func readFault(ctx context.Context, name string, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("layer %s: %w", name, context.Cause(ctx))
+	case errors.As(err, &f) && strings.Contains(err.Error(), name): // the source has named it
+		return err
 	case errors.As(err, &f):
 		return fmt.Errorf("layer %s: %w", name, err)
 	case strings.HasPrefix(err.Error(), "error verifying "):
-		return fault.New(fault.Input, "layer %s: %w", name, err)
+		return damaged(name, err)
 	}
 	return fault.New(fault.Registry, "layer %s: %w", name, err)
 }

@@ -112,7 +112,7 @@ func (t *Tree) follow(p string, n *node) (*node, error) {
 	if n.inode.typ == tar.TypeSymlink {
 		to, climbed, err := t.walk(n.parent, n.inode.link, false, 0)
 		if climbed {
-			return nil, fault.New(fault.Input, "symbolic link %q leaves the root: it leads to %q", p, n.inode.link)
+			return nil, fault.New(fault.Input, "symbolic link %q leaves the root: it leads to %q", p, n.inode.link).Hint(mendBuild)
 		}
 		if tired := t.tired(); tired != nil {
 			return nil, tired
@@ -130,7 +130,7 @@ func (t *Tree) follow(p string, n *node) (*node, error) {
 
 func checkName(p string) error {
 	if err := manifest.CheckPath(p); err != nil {
-		return fault.New(fault.Input, "%w", err)
+		return fault.New(fault.Input, "%w", err).Hint(mendBuild)
 	}
 	return nil
 }

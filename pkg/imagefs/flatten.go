@@ -40,7 +40,7 @@ func (t *Tree) fill(whiteouts bool) (*Tree, error) {
 				err = t.tired()
 			}
 			if err != nil {
-				return nil, fault.New(fault.Input, "layer %s: entry %q: %w", t.layers[l].Digest, e.Path, err)
+				return nil, fault.New(fault.Input, "layer %s: entry %q: %w", t.layers[l].Digest, e.Path, err).Hint(mendBuild)
 			}
 		}
 	}

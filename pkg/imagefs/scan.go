@@ -9,6 +9,8 @@ import (
 	"path"
 	"strings"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/kmodseal/kmodseal/pkg/fault"
 	"github.com/kmodseal/kmodseal/pkg/manifest"
 )
@@ -57,6 +59,22 @@ func Scan(ctx context.Context, r io.Reader, lim Limits, want func(path string) b
 	return s.entries, nil
 }
 
+// ScanLayer is Scan of what Blob gives. Every error but visit's names the layer.
+func ScanLayer(ctx context.Context, l v1.Layer, lim Limits, want func(path string) bool,
+	visit func(h *tar.Header, path string, r io.Reader) error,
+) ([]Entry, error) {
+	b, err := inflate(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	entries, err := Scan(ctx, b, lim, want, visit)
+	if err != nil && (b.said == nil || !errors.Is(err, b.said)) {
+		err = fmt.Errorf("layer %s: %w", b.name, err)
+	}
+	return entries, err
+}
+
 type scanner struct {
 	src     *meter
 	lim     Limits
@@ -99,11 +117,12 @@ func (s *scanner) drain() error {
 func (s *scanner) entry(h *tar.Header, content io.Reader) error {
 	e, err := newEntry(h)
 	if err != nil {
-		return fault.New(fault.Input, "tar entry %d: %w", len(s.entries), err)
+		return fault.New(fault.Input, "tar entry %d: %w", len(s.entries), err).Hint(mendBuild)
 	}
 	s.names += len(e.Path) + len(e.Link)
 	if len(s.entries) >= s.lim.Entries || s.names > maxNames {
-		return fault.New(fault.Input, "more than %d tar entries or %d bytes of names", s.lim.Entries, maxNames)
+		return fault.New(fault.Input, "more than %d tar entries or %d bytes of names", s.lim.Entries, maxNames).
+			Hint("raise the limit for entries if the image is trusted")
 	}
 	if wantable(e) && s.want(e.Path) {
 		if err := s.file(h, e.Path, content); err != nil {
@@ -150,14 +169,15 @@ func (s *scanner) file(h *tar.Header, p string, content io.Reader) error {
 	s.visited -= h.Size
 	switch err := manifest.CheckPath(p); {
 	case err != nil:
-		return fault.New(fault.Input, "tar entry %d: %w", len(s.entries), err)
+		return fault.New(fault.Input, "tar entry %d: %w", len(s.entries), err).Hint(mendBuild)
 	case h.Typeflag != tar.TypeReg:
-		return fault.New(fault.Input, "%q is of tar type %q, which container runtimes do not unpack", p, h.Typeflag)
+		return fault.New(fault.Input, "%q is of tar type %q, which container runtimes do not unpack", p, h.Typeflag).Hint(mendBuild)
 	case h.Size > s.lim.FileBytes:
 		return fault.New(fault.Input, "%q has %d bytes, the limit is %d", p, h.Size, s.lim.FileBytes).
 			Hint("raise the limit for one module, or leave the file out with --exclude")
 	case s.visited < 0:
-		return fault.New(fault.Input, "%q: the files of the layer exceed %d bytes", p, s.lim.LayerBytes)
+		return fault.New(fault.Input, "%q: the files of the layer exceed %d bytes", p, s.lim.LayerBytes).
+			Hint("raise the limit for one layer if the image is trusted")
 	}
 	in := &recorder{r: content}
 	if err := s.visit(h, p, in); err != nil {
@@ -174,7 +194,7 @@ func (s *scanner) fault(err error) error {
 	if s.src.err != nil {
 		return s.src.err
 	}
-	return fault.New(fault.Input, "read tar: %w", err)
+	return fault.New(fault.Input, "read tar: %w", err).Hint(getAnother)
 }
 
 // recorder remembers the error that a visitor saw while reading.

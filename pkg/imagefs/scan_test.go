@@ -163,6 +163,9 @@ func TestBlobRefuses(t *testing.T) {
 			}})
 			require.Error(t, err)
 			assert.Equal(t, c.class, fault.ClassOf(err), err)
+			if c.class == fault.Input && name != "registry's own fault" {
+				assert.NotEmpty(t, fault.HintsOf(err))
+			}
 			if name != "plain, cut" && name != "no tar" { // the tar's fault: Scan knows no digest
 				assert.ErrorContains(t, err, digest.String())
 			}
@@ -225,7 +228,30 @@ func TestScanRefuses(t *testing.T) {
 			require.Error(t, err)
 			assert.Equal(t, fault.Input, fault.ClassOf(err))
 			assert.ErrorContains(t, err, c.text)
+			assert.NotEmpty(t, fault.HintsOf(err))
 		})
+	}
+}
+
+// TestScanLayerNamesTheLayer: once, whoever finds the fault.
+func TestScanLayerNamesTheLayer(t *testing.T) {
+	t.Parallel()
+	gz := gzipped(t, tarball(t, entry{name: "a.ko", body: "x"}))
+	digest, err := layerOf(gz).Digest()
+	require.NoError(t, err)
+	named := fault.New(fault.Registry, "read layer %s of r", digest)
+	for what, l := range map[string]v1.Layer{
+		"cut":    layerOf(gz[:len(gz)-9]),
+		"no tar": layerOf([]byte(strings.Repeat("no tar ", 100))),
+		"climbs": layerOf(tarball(t, entry{name: "../a"})),
+		"source": fake{digest: digest, read: func() (io.ReadCloser, error) { return nil, named }},
+		"reader": fake{digest: digest, read: func() (io.ReadCloser, error) { return io.NopCloser(errReader{named}), nil }},
+	} {
+		_, err := imagefs.ScanLayer(context.Background(), l, imagefs.Limits{}, nil, nil)
+		digest, derr := l.Digest()
+		require.NoError(t, derr)
+		require.Error(t, err, what)
+		assert.Equal(t, 1, strings.Count(err.Error(), digest.String()), "%s: %v", what, err)
 	}
 }
 

@@ -108,7 +108,9 @@ func refuseService(key string) error {
 
 const places = "give a file, a folder mounted from a Secret, or env:NAME"
 
-func unreadable(what string, err error) error { return fault.New(fault.Key, "%s: %w", what, err).Hint(places) }
+func unreadable(what string, err error) error {
+	return fault.New(fault.Key, "%s: %w", what, err).Hint(places)
+}
 
 // fromVariable reads PEM, or base64 of PEM, DER or PKCS#12.
 func fromVariable(what, name string, getenv func(string) (string, bool)) (material, error) {

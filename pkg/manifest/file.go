@@ -43,7 +43,8 @@ func Load(dir string) (*Manifest, error) {
 		err = m.present(root)
 	}
 	if err != nil {
-		return nil, fault.New(fault.Input, "read %s: %w", filepath.Join(dir, FileName), err)
+		return nil, fault.New(fault.Input, "read %s: %w", filepath.Join(dir, FileName), err).
+			Hint("the kmods folder is incomplete, changed by hand or of another version: extract the modules again")
 	}
 	return m, nil
 }

@@ -131,6 +131,7 @@ func TestValidateRefuses(t *testing.T) {
 		"no time":           func(m *Manifest) { m.Modules[0].Header.ModTime = "" },
 		"xattr":             func(m *Manifest) { m.Modules[0].Header.Xattrs["user.a"] = "*" },
 		"hard link":         func(m *Manifest) { m.Modules[0].HardLinks = []string{"../a"} },
+		"name too long":     func(m *Manifest) { m.Modules[0].HardLinks = []string{"a/" + strings.Repeat("b", 256)} },
 		"symlink":           func(m *Manifest) { m.Modules[0].Symlinks = []string{"a\xff"} },
 		"module twice":      func(m *Manifest) { m.Modules = append(m.Modules, m.Modules[0]) },
 		"action":            func(m *Manifest) { m.Modules[0].Signed = &Signed{Action: "no"} },

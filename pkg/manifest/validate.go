@@ -26,8 +26,16 @@ func CheckPath(p string) error {
 	case path.IsAbs(p) || p == ".." || strings.HasPrefix(p, "../") || path.Clean(p) != p:
 		return fmt.Errorf("path %q is not clean and relative", p)
 	}
+	for name := range strings.SplitSeq(p, "/") {
+		if len(name) > maxElement {
+			return fmt.Errorf("path %q: a name of %d bytes is too long", p, len(name))
+		}
+	}
 	return nil
 }
+
+// maxElement is Linux's NAME_MAX, in bytes.
+const maxElement = 255
 
 // CheckText refuses text with control characters or bytes that are not UTF-8.
 func CheckText(s string) error {

@@ -124,7 +124,7 @@ func TestFolderRefusals(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(src, "lib/modules/6.1.0-test/a.ko"), ko("x"), 0o600))
 			redigest(t, src, kmodsDir)
 		}, fault.Input},
-		"source gone": {func(src, _ string) { require.NoError(t, os.RemoveAll(src)) }, fault.Usage},
+		"source gone": {func(src, _ string) { require.NoError(t, os.RemoveAll(src)) }, fault.Input},
 		"two platforms": {func(_, kmodsDir string) {
 			change(t, kmodsDir, func(m *manifest.Manifest) {
 				m.Platforms = append(m.Platforms, manifest.Platform{Platform: "linux/arm64"})

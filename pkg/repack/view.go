@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"path"
 	"runtime"
@@ -94,23 +93,14 @@ func isModule(p string) bool { return kmod.IsName(path.Base(p)) }
 
 // scan reads layer n and adds the facts on the files that want says yes to.
 func (v *view) scan(ctx context.Context, n int, want func(string) bool) ([]imagefs.Entry, error) {
-	digest, err := v.layers[n].Digest()
-	if err != nil {
-		return nil, err
-	}
 	l := &sniffed{Layer: v.layers[n], meter: v.meter}
 	if size, err := l.Size(); err == nil {
 		v.meter.add(0, size)
 	}
-	r, err := imagefs.Blob(ctx, l)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
 	if v.facts[n] == nil {
 		v.facts[n] = map[*tar.Header]*original{}
 	}
-	entries, err := imagefs.Scan(ctx, r, imagefs.Limits{}, want, func(h *tar.Header, _ string, r io.Reader) error {
+	entries, err := imagefs.ScanLayer(ctx, l, imagefs.Limits{}, want, func(h *tar.Header, _ string, r io.Reader) error {
 		data, err := io.ReadAll(r)
 		if err == nil {
 			v.facts[n][h] = newOriginal(h, data)
@@ -118,7 +108,7 @@ func (v *view) scan(ctx context.Context, n int, want func(string) bool) ([]image
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read layer %s: %w", digest, err)
+		return nil, err
 	}
 	v.codecs[n] = l.codec()
 	return entries, nil

@@ -38,7 +38,7 @@ type member struct {
 func openArchive(ctx context.Context, r Ref) (*archive, error) {
 	f, err := os.Open(r.Name)
 	if err != nil {
-		return nil, fault.New(fault.Usage, "open archive: %w", err)
+		return nil, fault.New(absent(err), "open archive: %w", err).Hint("write %s:FILE", r.Kind)
 	}
 	a := &archive{ref: r, file: f, members: map[string]member{}}
 	if err := a.scan(ctx); err != nil {
@@ -56,7 +56,7 @@ func (a *archive) scan(ctx context.Context) error {
 	case info.IsDir():
 		return fault.New(fault.Usage, "%s is a folder", a.ref).Hint("for an OCI layout write oci:%s", a.ref.Name)
 	case !info.Mode().IsRegular():
-		return fault.New(fault.Usage, "%s is no regular file", a.ref)
+		return fault.New(fault.Usage, "%s is no regular file", a.ref).Hint("copy it into a file first")
 	}
 	if err := a.refuseCompressed(); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (a *archive) scan(ctx context.Context) error {
 		case err != nil:
 			return fault.New(fault.Input, "read %s: %w", a.ref, noEOF(err)).Hint("is %s a whole tar file?", a.ref.Name)
 		case n == maxMembers:
-			return fault.New(fault.Input, "%s has more than %d members", a.ref, maxMembers)
+			return fault.New(fault.Input, "%s has more than %d members", a.ref, maxMembers).Hint(writeAgain)
 		}
 		if err := a.note(h, info.Size()); err != nil {
 			return err
@@ -117,7 +117,7 @@ func (a *archive) note(h *tar.Header, end int64) error {
 			return fmt.Errorf("read %s: %w", a.ref, err)
 		}
 		if h.Size > end-off {
-			return fault.New(fault.Input, "%s is truncated: %s ends after %d of %d bytes", a.ref, clean(key), end-off, h.Size)
+			return fault.New(fault.Input, "%s is truncated: %s ends after %d of %d bytes", a.ref, clean(key), end-off, h.Size).Hint(writeAgain)
 		}
 		a.members[key] = member{offset: off, size: h.Size}
 	case tar.TypeSymlink:
@@ -187,9 +187,9 @@ func openOCIArchive(ctx context.Context, r Ref, o Options) (*Source, error) {
 		a.file.Close()
 		f := fault.New(fault.Input, "%s: %w", r, err)
 		if _, other := a.find("manifest.json"); other == nil {
-			f = f.Hint("this looks like docker save's format: write docker-archive:%s", r.Name)
+			return nil, f.Hint("this looks like docker save's format: write docker-archive:%s", r.Name)
 		}
-		return nil, f
+		return nil, f.Hint(writeAgain)
 	}
 	return openIndexed(ctx, a, r, index, o, a)
 }

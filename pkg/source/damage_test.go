@@ -57,6 +57,7 @@ func TestDamagedLayoutsAndArchives(t *testing.T) {
 			require.Error(t, err, label)
 			assert.Equal(t, fault.Input, fault.ClassOf(err), "%s: %v", label, err)
 			assert.Contains(t, err.Error(), c.text, label)
+			assert.NotEmpty(t, fault.HintsOf(err), "%s: %v", label, err)
 		}
 	}
 }
@@ -120,13 +121,13 @@ func TestOpenRefusesFiles(t *testing.T) {
 		class      fault.Class
 		text, hint string
 	}{
-		"dir:" + dir + "/none":                         {fault.Usage, "no such file", ""},
+		"dir:" + dir + "/none":                         {fault.Input, "no such file", "that the build wrote"},
 		"dir:" + file:                                  {fault.Usage, "is no folder", "docker-archive:"},
 		"dir:" + emptyDir:                              {fault.Input, "is empty", ""},
-		"oci:" + dir + "/none":                         {fault.Usage, "no such file", "oci-layout"},
+		"oci:" + dir + "/none":                         {fault.Input, "no such file", "oci-layout"},
 		"oci:" + file:                                  {fault.Usage, "not a directory", "oci-layout"},
 		"oci:" + emptyDir:                              {fault.Input, "index.json", "is " + emptyDir + " an OCI layout?"},
-		"oci-archive:" + dir + "/none":                 {fault.Usage, "no such file", ""},
+		"oci-archive:" + dir + "/none":                 {fault.Input, "no such file", "oci-archive:FILE"},
 		"oci-archive:" + dir:                           {fault.Usage, "is a folder", "oci:" + dir},
 		"oci-archive:" + file:                          {fault.Input, "unexpected EOF", "whole tar file"},
 		"oci-archive:" + dockerTar:                     {fault.Input, "no member index.json", "docker-archive:" + dockerTar},
@@ -141,6 +142,7 @@ func TestOpenRefusesFiles(t *testing.T) {
 		require.Error(t, err, ref)
 		assert.Equal(t, c.class, fault.ClassOf(err), "%s: %v", ref, err)
 		assert.Contains(t, err.Error(), c.text, ref)
+		require.NotEmpty(t, fault.HintsOf(err), "%s: %v", ref, err)
 		assert.Contains(t, strings.Join(fault.HintsOf(err), "\n"), c.hint, ref)
 	}
 	src := mustOpen(t, "dir:"+dir)

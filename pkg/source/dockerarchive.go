@@ -55,13 +55,13 @@ func (a *archive) saved() (saved, error) {
 	if err != nil {
 		f := fault.New(fault.Input, "%s: %w", a.ref, err)
 		if _, other := a.find("index.json"); other == nil {
-			f = f.Hint("this looks like an OCI layout: write oci-archive:%s", a.ref.Name)
+			return saved{}, f.Hint("this looks like an OCI layout: write oci-archive:%s", a.ref.Name)
 		}
-		return saved{}, f
+		return saved{}, f.Hint(writeAgain)
 	}
 	var all []saved
 	if err := json.NewDecoder(io.LimitReader(s, manifestLimit)).Decode(&all); err != nil {
-		return saved{}, fault.New(fault.Input, "%s: manifest.json: %w", a.ref, err)
+		return saved{}, fault.New(fault.Input, "%s: manifest.json: %w", a.ref, err).Hint(writeAgain)
 	}
 	var found []saved
 	var tags []string
@@ -77,7 +77,7 @@ func (a *archive) saved() (saved, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) == 0 && a.ref.Tag == "":
-		return saved{}, fault.New(fault.Input, "%s is empty", a.ref)
+		return saved{}, fault.New(fault.Input, "%s is empty", a.ref).Hint(writeAgain)
 	case len(found) == 0:
 		return saved{}, fault.New(fault.Input, "%s: no such image", a.ref).Hint("there are: %s", strings.Join(tags, ", "))
 	}
@@ -98,7 +98,7 @@ func (a *archive) names(tag string) bool {
 // is its diff id; a compressed one is hashed, since its name proves nothing.
 func (a *archive) rebuild(ctx context.Context, one saved) (v1.Descriptor, []byte, error) {
 	fail := func(err error) (v1.Descriptor, []byte, error) {
-		return v1.Descriptor{}, nil, fault.New(fault.Input, "%s: %w", a.ref, err)
+		return v1.Descriptor{}, nil, fault.New(fault.Input, "%s: %w", a.ref, err).Hint(writeAgain)
 	}
 	a.named = map[v1.Hash]string{}
 	conf, config, err := a.savedConfig(one.Config)

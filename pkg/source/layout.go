@@ -58,7 +58,7 @@ func openRegular(root *os.Root, path string) (*os.File, error) {
 func openLayout(ctx context.Context, r Ref, o Options) (*Source, error) {
 	root, err := os.OpenRoot(r.Name)
 	if err != nil {
-		return nil, fault.New(fault.Usage, "open OCI layout: %w", err).Hint("an OCI layout is a folder with the file oci-layout")
+		return nil, fault.New(absent(err), "open OCI layout: %w", err).Hint("an OCI layout is a folder with the file oci-layout")
 	}
 	b := &blobDir{ref: r, root: root}
 	index, err := readLayoutIndex(root)
@@ -132,12 +132,12 @@ func pick(r Ref, all []v1.Descriptor) (v1.Descriptor, error) {
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1 && r.Tag != "":
-		return v1.Descriptor{}, fault.New(fault.Input, "%s: %d images have this tag", r, len(found))
+		return v1.Descriptor{}, fault.New(fault.Input, "%s: %d images have this tag", r, len(found)).Hint("name one by its digest: @sha256:HEX")
 	case len(found) > 1:
 		return v1.Descriptor{}, fault.New(fault.Usage, "%s holds %d images", r, len(found)).
 			Hint("name one: %s", choices(r, all))
 	case r.Tag == "":
-		return v1.Descriptor{}, fault.New(fault.Input, "%s is empty", r)
+		return v1.Descriptor{}, fault.New(fault.Input, "%s is empty", r).Hint(writeAgain)
 	}
 	return v1.Descriptor{}, fault.New(fault.Input, "%s: no such image", r).Hint("there are: %s", choices(r, all))
 }
@@ -173,7 +173,7 @@ func choices(r Ref, all []v1.Descriptor) string {
 func openDir(r Ref) (*Source, error) {
 	f, err := os.Open(r.Name)
 	if err != nil {
-		return nil, fault.New(fault.Usage, "open folder: %w", err)
+		return nil, fault.New(absent(err), "open folder: %w", err).Hint("name the folder that the build wrote its modules to")
 	}
 	defer f.Close()
 	switch info, err := f.Stat(); {
@@ -184,11 +184,20 @@ func openDir(r Ref) (*Source, error) {
 	}
 	switch _, err := f.ReadDir(1); {
 	case errors.Is(err, io.EOF):
-		return nil, fault.New(fault.Input, "%s is empty", r)
+		return nil, fault.New(fault.Input, "%s is empty", r).Hint("name the folder that the build wrote its modules to")
 	case err != nil:
 		return nil, fmt.Errorf("read folder: %w", err)
 	}
 	return &Source{Ref: r, Pinned: r.String()}, nil
+}
+
+// absent is the class of a file or folder that cannot be opened: refused input
+// where there is none, as with modules and the kmods folder.
+func absent(err error) fault.Class {
+	if missingFile(err) {
+		return fault.Input
+	}
+	return fault.Usage
 }
 
 // missingFile says whether err is that of a file that is not there.

@@ -47,12 +47,12 @@ func platformName(p v1.Platform) (string, bool) {
 	return s, true
 }
 
-// plainWord accepts lower- and upper-case letters, digits, '_' and inner dots.
-// No '-': the kmods folder joins the words with it.
+// plainWord accepts lower-case letters, digits, '_' and inner dots, as GOOS and
+// GOARCH have them. No '-': the kmods folder joins the words with it.
 func plainWord(s string) bool {
 	for _, c := range s {
 		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '.':
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '_', c == '.':
 		default:
 			return false
 		}

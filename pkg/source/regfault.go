@@ -43,10 +43,7 @@ func (g *registry) fault(ctx context.Context, verb string, err error) error {
 	// The chain is cut on purpose: the text of a registry's answer is hostile and
 	// may run to 64 KiB.
 	f = fault.New(fault.Registry, "%s%s", prefix, reason(err))
-	if hint := g.hint(host, err); hint != "" {
-		f = f.Hint("%s", hint)
-	}
-	return f
+	return f.Hint("%s", g.hint(host, err))
 }
 
 // reason is err in one line.
@@ -94,8 +91,10 @@ func (g *registry) hint(host string, err error) string {
 		return "the name of " + host + " could not be resolved: check it"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return host + " did not answer in time: check the network and the proxy settings"
+	case status(err) != 0:
+		return "what " + host + " has against it stands in its own log"
 	}
-	return ""
+	return "if it is so again, check the network, the proxy settings and that a registry runs at " + host
 }
 
 func statusHint(g *registry, host string, code int) string {

@@ -135,6 +135,7 @@ func TestAnswersBecomeFaults(t *testing.T) {
 		"403":  {403, "", "403 Forbidden", "pull"},
 		"429":  {429, "", "429 Too Many Requests", "limits the rate"},
 		"500":  {500, "", "500 Internal Server Error", "try again later"},
+		"418":  {418, "", "418 I'm a teapot", "its own log"},
 		"503":  {503, "<html>\n<b>proxy</b>", "503 Service Unavailable", "try again later"},
 		"evil": {404, `{"errors":[{"code":"X","message":"a\u001b[31m\nb` + strings.Repeat("z", 3000) + `"}]}`, "404", ""},
 	} {
@@ -151,6 +152,24 @@ func TestAnswersBecomeFaults(t *testing.T) {
 		assert.Less(t, len(err.Error()), 500, label)
 		assert.LessOrEqual(t, len(rec.take("/manifests/")), 4, "bounded retries")
 	}
+}
+
+// A registry that redirects for ever is given up.
+func TestRedirectLoop(t *testing.T) {
+	t.Parallel()
+	rec := startRegistry(t)
+	rec.onRequest(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/v2/" {
+			return false
+		}
+		http.Redirect(w, r, r.URL.Path, http.StatusTemporaryRedirect)
+		return true
+	})
+	_, err := openWith(t, rec.host+"/x:1", Options{})
+	require.ErrorContains(t, err, "more than 10 redirects")
+	assert.Equal(t, fault.Registry, fault.ClassOf(err))
+	assert.NotEmpty(t, fault.HintsOf(err))
+	assert.LessOrEqual(t, len(rec.take("/manifests/")), 3*(maxRedirects+2))
 }
 
 func TestConnections(t *testing.T) {
@@ -341,6 +360,8 @@ func TestDamagedLayersInRegistry(t *testing.T) {
 		assert.Equal(t, fault.Registry, fault.ClassOf(err), label)
 		assert.Contains(t, err.Error(), c.text, label)
 		assert.Contains(t, err.Error(), "layer "+digest, label)
+		assert.Equal(t, 1, strings.Count(err.Error(), "read layer"), "%s: %v", label, err)
+		assert.NotEmpty(t, fault.HintsOf(err), "%s: %v", label, err)
 
 		dst := filepath.Join(t.TempDir(), "out")
 		d, err := Create(context.Background(), mustParse(t, "oci:"+dst), testOptions())

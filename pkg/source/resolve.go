@@ -17,6 +17,12 @@ const (
 	maxEntries = 1000
 )
 
+// Hints on what is no usable image.
+const (
+	nameImage  = "name an image, or an index of images, that a container engine can run"
+	writeAgain = "it is incomplete or damaged: write it again"
+)
+
 // resolver collects the images below one manifest.
 type resolver struct {
 	ctx     context.Context
@@ -59,7 +65,7 @@ func refuseType(s store, d v1.Descriptor) error {
 		return fault.New(fault.Input, "%s is of Docker's schema 1, which has no usable digest", s).
 			Hint("rebuild it, or convert it with: skopeo copy --format v2s2")
 	}
-	return fault.New(fault.Input, "%s is no image: media type %q", s, clean(string(d.MediaType)))
+	return fault.New(fault.Input, "%s is no image: media type %q", s, clean(string(d.MediaType))).Hint(nameImage)
 }
 
 func (r *resolver) single(desc v1.Descriptor, raw []byte) error {
@@ -68,7 +74,7 @@ func (r *resolver) single(desc v1.Descriptor, raw []byte) error {
 		return err
 	}
 	if !img.parsed.Config.MediaType.IsConfig() {
-		return fault.New(fault.Input, "%s is an artifact, no image: its configuration is of type %q", r.store, clean(string(img.parsed.Config.MediaType)))
+		return fault.New(fault.Input, "%s is an artifact, no image: its configuration is of type %q", r.store, clean(string(img.parsed.Config.MediaType))).Hint(nameImage)
 	}
 	if _, err := r.add(img, nil); err != nil {
 		return err
@@ -89,7 +95,7 @@ func (r *resolver) index(desc v1.Descriptor, raw []byte) error {
 		return err
 	}
 	if len(r.out.Images) == 0 {
-		return fault.New(fault.Input, "%s is an index without images", r.store)
+		return fault.New(fault.Input, "%s is an index without images", r.store).Hint(nameImage)
 	}
 	r.sort()
 	return nil
@@ -98,7 +104,7 @@ func (r *resolver) index(desc v1.Descriptor, raw []byte) error {
 func (r *resolver) walk(x *index, depth int) ([]Entry, error) {
 	r.entries += len(x.parsed.Manifests)
 	if depth > maxDepth || r.entries > maxEntries {
-		return nil, fault.New(fault.Input, "%s: indexes nested deeper than %d or with more than %d entries", r.store, maxDepth, maxEntries)
+		return nil, fault.New(fault.Input, "%s: indexes nested deeper than %d or with more than %d entries", r.store, maxDepth, maxEntries).Hint(nameImage)
 	}
 	entries := make([]Entry, 0, len(x.parsed.Manifests))
 	for _, d := range x.parsed.Manifests {
@@ -164,7 +170,8 @@ func (r *resolver) add(img *image, p *v1.Platform) (int, error) {
 	}
 	word, ok := platformName(*p)
 	if !ok {
-		return -1, fault.New(fault.Input, "image %s of %s: bad platform %q", img.desc.Digest, r.store, clean(p.OS+"/"+p.Architecture+"/"+p.Variant))
+		return -1, fault.New(fault.Input, "image %s of %s: bad platform %q", img.desc.Digest, r.store, clean(p.OS+"/"+p.Architecture+"/"+p.Variant)).
+			Hint("a platform is written as Go writes it, as linux/amd64")
 	}
 	r.present = append(r.present, word)
 	if !wanted(*p, r.filter) {

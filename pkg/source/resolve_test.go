@@ -142,6 +142,7 @@ func TestOpenRefusesContent(t *testing.T) {
 	}{
 		"artifact":       {artifactImg, "is an artifact"},
 		"no platform":    {testImage(t, types.OCIManifestSchema1, "", ""), "does not say its platform"},
+		"upper case":     {testImage(t, types.OCIManifestSchema1, "linux", "AMD64"), "bad platform"},
 		"evil platform":  {testImage(t, types.OCIManifestSchema1, "../..", "amd64"), "bad platform"},
 		"evil variant":   {indexOf(platformed(amd, "linux", "amd64", "a/../b")), "bad platform"},
 		"dash":           {testImage(t, types.OCIManifestSchema1, "linux-amd64", "x"), "bad platform"},

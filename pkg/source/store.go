@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -59,7 +60,7 @@ func newChecked(ctx context.Context, s origin, d v1.Descriptor, what string, rc 
 	c := &checked{ctx: ctx, of: s, desc: d, what: what, rc: rc}
 	if d.Digest.Algorithm != "sha256" {
 		rc.Close()
-		return nil, fault.New(fault.Input, "%s %s of %s: only sha256 digests are supported", what, d.Digest, s)
+		return nil, fault.New(fault.Input, "%s %s of %s: only sha256 digests are supported", what, d.Digest, s).Hint("copy the image with skopeo to a place that uses sha256")
 	}
 	if !hashed {
 		c.sum = sha256.New()
@@ -101,17 +102,28 @@ func tooLarge(s origin, d v1.Descriptor, what string) error {
 	return fault.New(s.class(), "%s %s of %s: %d bytes are more than the %d allowed", what, d.Digest, s, d.Size, manifestLimit)
 }
 
-// wrapRead names the blob, unless a reader below has done so. A cancelled context
-// stays itself, without a class.
+// wrapRead names the blob, unless a reader below has done so or has blamed
+// somebody else. A cancelled context stays itself, without a class.
 func wrapRead(ctx context.Context, s origin, d v1.Descriptor, what string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("read %s %s of %s: %w", what, d.Digest, s, ctx.Err())
 	}
-	var f *fault.Error
-	if errors.As(err, &f) && s.class() != f.Class {
+	var below *fault.Error
+	told := errors.As(err, &below)
+	if told && (s.class() != below.Class || strings.Contains(err.Error(), d.Digest.String())) {
 		return err
 	}
-	return fault.New(s.class(), "read %s %s of %s: %w", what, d.Digest, s, err)
+	f := fault.New(s.class(), "read %s %s of %s: %w", what, d.Digest, s, err)
+	switch {
+	case told:
+	case what == "layer" && !d.MediaType.IsDistributable():
+		f = f.Hint("the image does not bring this layer with it: choose the platforms to sign with --platform")
+	case s.class() == fault.Registry:
+		f = f.Hint("the registry, or a proxy before it, did not deliver what the manifest names: try again")
+	case s.class() == fault.Input:
+		f = f.Hint("the image is damaged or incomplete: copy or build it again")
+	}
+	return f
 }
 
 // checked refuses bytes that are not the ones the descriptor names, at the

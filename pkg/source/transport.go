@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -47,9 +48,9 @@ func newTransport(o Options) (http.RoundTripper, error) {
 		ForceAttemptHTTP2:     true,
 	}
 	if o.Insecure {
-		return tr, nil
+		return redirects{tr}, nil
 	}
-	return discreet{tr}, nil
+	return redirects{discreet{tr}}, nil
 }
 
 var errInClear = errors.New("credentials would go over plain HTTP")
@@ -75,6 +76,27 @@ func (d discreet) RoundTrip(r *http.Request) (*http.Response, error) {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// maxRedirects is net/http's own bound, which go-containerregistry's check of
+// redirects displaces.
+const maxRedirects = 10
+
+// redirects ends a chain of redirects that leads nowhere.
+type redirects struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t redirects) RoundTrip(r *http.Request) (*http.Response, error) {
+	n := 0
+	for from := r.Response; from != nil; from = from.Request.Response {
+		if n++; n > maxRedirects {
+			if r.Body != nil {
+				_ = r.Body.Close() // as RoundTrip has to
+			}
+			return nil, fmt.Errorf("more than %d redirects", maxRedirects)
+		}
+	}
+	return t.RoundTripper.RoundTrip(r)
 }
 
 // stalling dials connections that fail after wait without a byte read or written.
