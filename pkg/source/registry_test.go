@@ -281,10 +281,10 @@ func TestNoCredentialsInClearText(t *testing.T) {
 	}
 	tr, err := newTransport(Options{})
 	require.NoError(t, err)
-	assert.IsType(t, discreet{}, tr)
+	assert.IsType(t, discreet{}, tr.(redirects).RoundTripper)
 	tr, err = newTransport(Options{Insecure: true})
 	require.NoError(t, err)
-	assert.IsType(t, &http.Transport{}, tr)
+	assert.IsType(t, &http.Transport{}, tr.(redirects).RoundTripper)
 	for host, want := range map[string]bool{"127.0.0.1": true, "::1": true, "localhost": true, "10.0.0.1": false, "example.com": false, "127.0.0.1.example.com": false} {
 		assert.Equal(t, want, loopback(host), host)
 	}
