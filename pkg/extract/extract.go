@@ -14,9 +14,9 @@ import (
 	"github.com/kmodseal/kmodseal/pkg/source"
 )
 
-// DefaultMaxModules bounds the modules of one source: three distribution
+// defaultMaxModules bounds the modules of one source: three distribution
 // kernels for each of eight platforms.
-const DefaultMaxModules = 200_000
+const defaultMaxModules = 200_000
 
 // Options of Run.
 type Options struct {
@@ -27,7 +27,7 @@ type Options struct {
 	Platforms []string // for a folder source, at most one; images carry their own
 	Cache     string   // folder of layer indexes (imagefs.Cache); empty: none
 	Limits    imagefs.Limits
-	// MaxModules bounds the modules taken; 0: DefaultMaxModules.
+	// MaxModules bounds the modules taken; 0: defaultMaxModules.
 	MaxModules int
 	Jobs       int // 0: two
 	// Lenient takes files with a module's name that cannot be read as modules,
@@ -42,7 +42,7 @@ func (o Options) withDefaults() Options {
 		o.Jobs = min(2, runtime.GOMAXPROCS(0))
 	}
 	if o.MaxModules <= 0 {
-		o.MaxModules = DefaultMaxModules
+		o.MaxModules = defaultMaxModules
 	}
 	if o.Limits.FileBytes <= 0 {
 		o.Limits.FileBytes = imagefs.DefaultFileBytes

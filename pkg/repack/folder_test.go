@@ -95,7 +95,7 @@ func TestFolderToBase(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, digestOf(t, s.img).String(), m.Annotations[noteBaseDigest])
 	assert.Equal(t, s.src, m.Annotations[noteBaseName])
-	assert.NotEqual(t, m.Annotations[noteBaseDigest], m.Annotations[NoteSource])
+	assert.NotEqual(t, m.Annotations[noteBaseDigest], m.Annotations[noteSource])
 	o.Base = s.reg.push(t, "arm:1", driver(t, "arm64", types.OCIManifestSchema1, gz))
 	_, err = Run(context.Background(), o)
 	require.Error(t, err)

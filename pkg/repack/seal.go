@@ -20,9 +20,9 @@ import (
 // Annotations of a signed image. The base ones are the OCI's
 // (image-spec annotations.md) and stay as they are where the image has them.
 const (
-	NoteSource      = "io.kmodseal.source.digest"
-	NoteSigner      = "io.kmodseal.signer"
-	NoteFingerprint = "io.kmodseal.fingerprint"
+	noteSource      = "io.kmodseal.source.digest"
+	noteSigner      = "io.kmodseal.signer"
+	noteFingerprint = "io.kmodseal.fingerprint"
 	noteBaseDigest  = "org.opencontainers.image.base.digest"
 	noteBaseName    = "org.opencontainers.image.base.name"
 )
@@ -166,9 +166,9 @@ func newest(modules []passed) time.Time {
 // notes are the annotations of the image or index made from the one of digest h.
 func (s *sealer) notes(h v1.Hash) []note {
 	n := []note{
-		{key: NoteSource, value: h.String()},
-		{key: NoteSigner, value: strings.Join(s.signers.names, ", ")},
-		{key: NoteFingerprint, value: strings.Join(s.signers.prints, ", ")},
+		{key: noteSource, value: h.String()},
+		{key: noteSigner, value: strings.Join(s.signers.names, ", ")},
+		{key: noteFingerprint, value: strings.Join(s.signers.prints, ", ")},
 		{key: noteBaseDigest, value: h.String(), keep: true},
 	}
 	if s.baseName != "" {
