@@ -15,6 +15,7 @@ import (
 	"github.com/kmodseal/kmodseal/pkg/fault"
 	"github.com/kmodseal/kmodseal/pkg/kmod"
 	"github.com/kmodseal/kmodseal/pkg/manifest"
+	"github.com/kmodseal/kmodseal/pkg/progress"
 )
 
 // xattrPrefix is how a PAX record names an extended attribute.
@@ -22,9 +23,9 @@ const xattrPrefix = "SCHILY.xattr."
 
 // describe learns the facts of all picked modules, in parallel, each file once.
 func (j *job) describe(ctx context.Context, views []*view) error {
-	m := &meter{report: j.Progress, phase: "check modules"}
+	m := &progress.Meter{Phase: "check modules", Tell: j.Progress}
 	for _, v := range views {
-		m.total += int64(len(v.picked))
+		m.Total += int64(len(v.picked))
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(j.Jobs)
@@ -36,7 +37,7 @@ func (j *job) describe(ctx context.Context, views []*view) error {
 					return err
 				}
 				s.once.Do(func() { s.err = j.learn(s) })
-				m.add(1)
+				m.Add(1, 0)
 				return nil
 			})
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/kmodseal/kmodseal/pkg/fault"
 	"github.com/kmodseal/kmodseal/pkg/imagefs"
 	"github.com/kmodseal/kmodseal/pkg/manifest"
+	"github.com/kmodseal/kmodseal/pkg/progress"
 	"github.com/kmodseal/kmodseal/pkg/source"
 )
 
@@ -154,9 +155,9 @@ func (j *job) collect(views []*view) error {
 
 // scanAll reads layers in parallel.
 func (r *reader) scanAll(ctx context.Context, phase string, layers []*layer, want func(*layer) func(string) bool) error {
-	m := &meter{report: r.Progress, phase: phase}
+	m := &progress.Meter{Phase: phase, Tell: r.Progress}
 	for _, l := range layers {
-		m.total += l.size
+		m.Total += l.size
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.Jobs)
@@ -167,7 +168,7 @@ func (r *reader) scanAll(ctx context.Context, phase string, layers []*layer, wan
 }
 
 // scan reads one layer and spools what want says yes to.
-func (r *reader) scan(ctx context.Context, l *layer, m *meter, want func(string) bool) error {
+func (r *reader) scan(ctx context.Context, l *layer, m *progress.Meter, want func(string) bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/progress"
 	"github.com/kmodseal/kmodseal/pkg/source"
 )
 
@@ -60,7 +61,7 @@ func others(entries []source.Entry) bool {
 func (j *job) inspect(ctx context.Context, images []source.Image) ([]*inspected, error) {
 	i := &inspector{
 		manifest: j.manifest, gate: j.gate, certPath: j.certPath, whole: j.Mode == Rewrite, warn: j.Warn,
-		meter: &meter{phase: "check", tell: j.Progress},
+		meter: &progress.Meter{Phase: "check", Tell: j.Progress},
 	}
 	var out []*inspected
 	for _, img := range images {

@@ -10,6 +10,7 @@ import (
 	"github.com/kmodseal/kmodseal/pkg/fault"
 	"github.com/kmodseal/kmodseal/pkg/imagefs"
 	"github.com/kmodseal/kmodseal/pkg/manifest"
+	"github.com/kmodseal/kmodseal/pkg/progress"
 	"github.com/kmodseal/kmodseal/pkg/source"
 )
 
@@ -27,7 +28,7 @@ type inspector struct {
 	gate     *gate
 	certPath string
 	whole    bool // read every layer, whatever kmods.json says of them
-	meter    *meter
+	meter    *progress.Meter
 	warn     func(format string, args ...any)
 }
 

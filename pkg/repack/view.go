@@ -19,6 +19,7 @@ import (
 	"github.com/kmodseal/kmodseal/pkg/imagefs"
 	"github.com/kmodseal/kmodseal/pkg/kmod"
 	"github.com/kmodseal/kmodseal/pkg/modsig"
+	"github.com/kmodseal/kmodseal/pkg/progress"
 )
 
 // original is what the source's own bytes say of a file: nothing in it comes
@@ -61,11 +62,11 @@ type view struct {
 	read   []imagefs.Layer             // layers[lowest:]
 	facts  []map[*tar.Header]*original // by layer of the image and Entry.Header
 	tree   *imagefs.Tree
-	meter  *meter
+	meter  *progress.Meter
 }
 
 // newView reads layers[lowest:] once each, in parallel; the tree comes later.
-func newView(ctx context.Context, layers []v1.Layer, lowest int, extra string, m *meter) (*view, error) {
+func newView(ctx context.Context, layers []v1.Layer, lowest int, extra string, m *progress.Meter) (*view, error) {
 	v := &view{
 		layers: layers, lowest: lowest, meter: m,
 		codecs: make([]kmod.Codec, len(layers)),
@@ -95,7 +96,7 @@ func isModule(p string) bool { return kmod.IsName(path.Base(p)) }
 func (v *view) scan(ctx context.Context, n int, want func(string) bool) ([]imagefs.Entry, error) {
 	l := &sniffed{Layer: v.layers[n], meter: v.meter}
 	if size, err := l.Size(); err == nil {
-		v.meter.add(0, size)
+		v.meter.Add(0, size)
 	}
 	if v.facts[n] == nil {
 		v.facts[n] = map[*tar.Header]*original{}
@@ -148,7 +149,7 @@ type module struct {
 // sniffed remembers how a layer is stored, which its media type may get wrong.
 type sniffed struct {
 	v1.Layer
-	meter *meter
+	meter *progress.Meter
 	mu    sync.Mutex
 	head  []byte
 }
@@ -162,7 +163,7 @@ func (s *sniffed) Compressed() (io.ReadCloser, error) {
 	return struct {
 		io.Reader
 		io.Closer
-	}{io.TeeReader(metered{rc, s.meter}, (*head)(s)), rc}, nil
+	}{io.TeeReader(rc, io.MultiWriter(s.meter, (*head)(s))), rc}, nil
 }
 
 func (s *sniffed) codec() kmod.Codec {

@@ -5,12 +5,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/progress"
 )
 
 // part is one blob of an object.
@@ -182,33 +182,13 @@ func (p part) copyTo(ctx context.Context, w io.Writer) error {
 	return err
 }
 
-// meter adds up what is written and reports it, one call at a time.
-type meter struct {
-	mu          sync.Mutex
-	done, total int64
-	report      func(done, total int64)
-}
-
-func newMeter(parts []part, report func(done, total int64)) *meter {
-	m := &meter{report: report}
+func newMeter(parts []part, tell func(done, total int64)) *progress.Meter {
+	m := &progress.Meter{}
+	if tell != nil {
+		m.Tell = func(_ string, done, total int64) { tell(done, total) }
+	}
 	for _, p := range parts {
-		m.total += p.desc.Size
+		m.Total += p.desc.Size
 	}
 	return m
-}
-
-func (m *meter) add(n int64) {
-	if m.report == nil {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.done += n
-	m.report(m.done, m.total)
-}
-
-// Write counts; it is the second writer of an io.MultiWriter.
-func (m *meter) Write(p []byte) (int, error) {
-	m.add(int64(len(p)))
-	return len(p), nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/progress"
 )
 
 // archiveTarget is an oci-archive or docker-archive file. It is written as a
@@ -247,7 +248,7 @@ func (o object) only() (v1.Image, error) {
 // The members carry no time and no owner, so that the same image gives the same
 // file.
 
-func addPart(ctx context.Context, tw *tar.Writer, file string, p part, m *meter) error {
+func addPart(ctx context.Context, tw *tar.Writer, file string, p part, m *progress.Meter) error {
 	if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: file, Mode: 0o644, Size: p.desc.Size}); err != nil {
 		return err
 	}

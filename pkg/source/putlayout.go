@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/progress"
 )
 
 // layoutVersion is the content of the file oci-layout (OCI image-spec
@@ -255,7 +256,7 @@ func (w *layoutWriter) file(name string, fill func(io.Writer) error) error {
 }
 
 // blobs writes what is missing, four layers at a time, manifests at the end.
-func (w *layoutWriter) blobs(ctx context.Context, parts []part, m *meter) error {
+func (w *layoutWriter) blobs(ctx context.Context, parts []part, m *progress.Meter) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
 	for _, p := range parts {
@@ -276,10 +277,10 @@ func (w *layoutWriter) blobs(ctx context.Context, parts []part, m *meter) error 
 	return nil
 }
 
-func (w *layoutWriter) blob(ctx context.Context, p part, m *meter) error {
+func (w *layoutWriter) blob(ctx context.Context, p part, m *progress.Meter) error {
 	name := blobName(p.desc.Digest)
 	if info, err := w.root.Lstat(name); err == nil && info.Mode().IsRegular() && info.Size() == p.desc.Size {
-		m.add(p.desc.Size)
+		m.Add(p.desc.Size, 0)
 		return ctx.Err()
 	}
 	return w.file(name, func(f io.Writer) error { return p.copyTo(ctx, io.MultiWriter(f, m)) })
