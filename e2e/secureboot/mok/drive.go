@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	down  = "\x1b[B"
-	enter = "\r"
+	down   = "\x1b[B"
+	enter  = "\r"
+	anyKey = "xxx" // one may be lost; in the menu behind it none means anything
 )
 
 // Verb is what MokManager is asked to do: its words on the screen.
@@ -33,7 +34,7 @@ type screen struct{ wait, send string }
 // screens are the table of docs/enrolment.md.
 func screens(v Verb, password string) []screen {
 	return []screen{
-		{"Press any key to perform MOK management", enter},
+		{"Press any key to perform MOK management", anyKey},
 		{"Continue boot", down + enter},
 		{fmt.Sprintf("[%s MOK]", v), down + enter},
 		{fmt.Sprintf("%s the key(s)?", v), down + enter},
@@ -55,13 +56,13 @@ func Drive(ctx context.Context, socket, log, password string, verbs ...Verb) err
 	}
 	defer file.Close()
 	c := &console{conn: conn, done: make(chan struct{})}
-	go c.read(file)
+	go c.listen(file)
 	for _, v := range verbs {
 		for _, s := range screens(v, password) {
 			if err := c.expect(ctx, s.wait); err != nil {
 				return err
 			}
-			if err := c.send(s.send); err != nil {
+			if err := c.send(ctx, s.send); err != nil {
 				return err
 			}
 		}
@@ -88,13 +89,14 @@ func dial(ctx context.Context, socket string) (net.Conn, error) {
 }
 
 type console struct {
-	conn net.Conn
-	mu   sync.Mutex
-	seen bytes.Buffer
-	done chan struct{}
+	conn  net.Conn
+	mu    sync.Mutex
+	seen  bytes.Buffer // behind the text that was found last
+	total int
+	done  chan struct{}
 }
 
-func (c *console) read(log *os.File) {
+func (c *console) listen(log *os.File) {
 	defer close(c.done)
 	b := make([]byte, 4096)
 	for {
@@ -102,6 +104,10 @@ func (c *console) read(log *os.File) {
 		_, _ = log.Write(b[:n])
 		c.mu.Lock()
 		c.seen.Write(b[:n])
+		c.total += n
+		if err != nil {
+			c.total++
+		}
 		c.mu.Unlock()
 		if err != nil {
 			return
@@ -133,19 +139,55 @@ func (c *console) expect(ctx context.Context, text string) error {
 	}
 }
 
-// send types, slowly, for the firmware decodes an escape sequence as one key.
-func (c *console) send(keys string) error {
-	time.Sleep(700 * time.Millisecond) // until the screen is complete
+// send types, once the screen is drawn: MokManager throws away what was typed
+// before. It draws something after each key but those of a password; a key that
+// it does not answer got lost and is typed again.
+func (c *console) send(ctx context.Context, keys string) error {
+	c.quiet(ctx)
 	for len(keys) > 0 {
-		n := 1
+		key := keys[:1]
 		if keys[0] == 0x1b {
-			n = len(down)
+			key = keys[:len(down)] // the firmware decodes an escape sequence as one key
 		}
-		if _, err := c.conn.Write([]byte(keys[:n])); err != nil {
+		keys = keys[len(key):]
+		if err := c.press(ctx, key); err != nil {
 			return err
 		}
-		keys = keys[n:]
-		time.Sleep(150 * time.Millisecond)
 	}
 	return nil
+}
+
+func (c *console) press(ctx context.Context, key string) error {
+	for range 4 {
+		before := c.said()
+		if _, err := c.conn.Write([]byte(key)); err != nil {
+			return err
+		}
+		if key != down && key != enter {
+			time.Sleep(150 * time.Millisecond)
+			return nil
+		}
+		for range 100 {
+			time.Sleep(50 * time.Millisecond)
+			if c.said() > before || ctx.Err() != nil {
+				return ctx.Err()
+			}
+		}
+	}
+	return fmt.Errorf("console: no answer to %q", key)
+}
+
+// quiet waits until nothing is said for a while.
+func (c *console) quiet(ctx context.Context) {
+	for before := -1; before != c.said() && ctx.Err() == nil; {
+		before = c.said()
+		time.Sleep(700 * time.Millisecond)
+	}
+}
+
+// said is how many bytes the machine has said; to be off counts as a word.
+func (c *console) said() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total
 }

@@ -140,6 +140,9 @@ func split(s string) []string {
 // Verdict are the lines that tell why a module was refused: those without news
 // that the kernel has once a boot, or about a module that did load.
 func (a Answer) Verdict() []string {
+	if len(a.Lines) == 0 {
+		return nil
+	}
 	news := regexp.MustCompile(`init ran|loading out-of-tree module|module verification failed: signature|callbacks suppressed|module license .*taints kernel|: kernel tainted\.$|^alg: No test for |Disabling lock debugging|^(clocksource|hrtimer|rcu|workqueue|watchdog|sched|sched_clock|tsc|random|perf): |^TSC found unstable |^(mc|videodev): Linux |^v4l2-?loopback driver `)
 	var lines []string
 	for _, l := range a.Lines {

@@ -38,7 +38,7 @@ func run(ctx context.Context, args []string) error {
 	f.Uint64Var(&o.Seed, "seed", 1, "seed of the mutations")
 	f.IntVar(&o.Mutations, "mutations", suite.Mutations, "mutations a kernel")
 	f.BoolVar(&o.Negative, "negative", true, "boot with a flipped bit in shim, GRUB and kernel, too")
-	f.BoolVar(&o.Enrol, "enrol", true, "run the commands of docs/enrolment.md, with MokManager answered over the serial port")
+	enrol := f.String("enrol", "auto", "on, off or auto: run the commands of docs/enrolment.md, with MokManager answered over the serial port; auto: in the full test")
 	world := f.String("world", "6.1,6.12", "kernel series whose modules are all judged for each of them")
 	f.BoolVar(&o.Replay, "replay", false, "compare with the answers of the last run instead of booting")
 	own := f.String("build", "", "build these kernels of kernels/configs.txt and boot them instead of Debian's; all for all")
@@ -56,7 +56,7 @@ func run(ctx context.Context, args []string) error {
 	if o.Scenarios, err = suite.Named(strings.FieldsFunc(*scenarios, func(r rune) bool { return r == ',' })); err != nil {
 		return err
 	}
-	o.Enrol = o.Enrol && o.Arch == "amd64" && *scenarios == ""
+	o.Enrol = *enrol == "on" || *enrol == "auto" && o.Arch == "amd64" && *scenarios == ""
 	if *own == "" {
 		return suite.Run(ctx, o)
 	}
