@@ -14,9 +14,9 @@ func TestDocument(t *testing.T) {
 	require.NoError(t, err)
 	c, err := Commands(string(b))
 	require.NoError(t, err)
-	assert.Contains(t, c["host"], "-out signing.der")
+	assert.Contains(t, c["host"], "-out ca.der")
 	assert.Contains(t, c["host"], "-out build.pem")
-	assert.Equal(t, "mokutil --import signing.der\n", c["import"])
+	assert.Equal(t, "mokutil --import ca.der\n", c["import"])
 	_, err = Commands("no commands")
 	assert.Error(t, err)
 }
