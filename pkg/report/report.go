@@ -56,6 +56,7 @@ type Module struct {
 	Anchor      string   `json:"anchor,omitempty"`  // subject of the trusted certificate that vouches
 	Keyring     string   `json:"keyring,omitempty"` // where the kernel has that certificate
 	SHA256      string   `json:"sha256,omitempty"`  // of the file as it is now
+	Order       int      `json:"order,omitempty"`   // place in the load order of what loads, from 1
 	Warnings    []string `json:"warnings,omitempty"`
 	Unchecked   []string `json:"unchecked,omitempty"`
 }
@@ -95,7 +96,7 @@ func FromVerdict(v *verdict.Verdict) Module {
 		Path: v.Path, Platform: v.Platform, Name: v.Name, Machine: v.Machine,
 		Verdict: string(v.State), Errno: v.Errno, Dmesg: v.Dmesg, Rule: v.Rule, Reason: v.Reason, Hint: v.Hint,
 		Signer: v.Signer, Serial: v.Serial, KeyID: v.KeyID, Hash: v.Hash, Algorithm: v.Algorithm,
-		Fingerprint: v.Fingerprint, Keyring: v.Keyring, Warnings: v.Warnings, Unchecked: v.Unchecked,
+		Fingerprint: v.Fingerprint, Keyring: v.Keyring, Order: v.Order, Warnings: v.Warnings, Unchecked: v.Unchecked,
 	}
 	m.Kernel, _, _ = strings.Cut(v.Vermagic, " ")
 	if v.Anchor != nil {
