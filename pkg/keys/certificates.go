@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 
+	"github.com/kmodseal/kmodseal/pkg/efisig"
 	"github.com/kmodseal/kmodseal/pkg/fault"
 )
 
@@ -20,7 +21,7 @@ func Certificates(file string) ([]*x509.Certificate, error) {
 }
 
 func certificates(m material) ([]*x509.Certificate, error) {
-	if list, ok := efiEntries(m.data); ok {
+	if list, err := efisig.Parse(m.data); err == nil {
 		return efiCertificates(m.name, list)
 	}
 	b, err := scan(m, "certificate")

@@ -13,14 +13,14 @@ import (
 
 // efiList makes an EFI_SIGNATURE_LIST of one type with entries of one size.
 func efiList(guid string, header int, entries ...[]byte) []byte {
-	size := efiOwner + len(entries[0])
+	size := 16 + len(entries[0])
 	out := []byte(guid)
-	for _, n := range []int{efiHeader + header + size*len(entries), header, size} {
+	for _, n := range []int{28 + header + size*len(entries), header, size} {
 		out = binary.LittleEndian.AppendUint32(out, uint32(n))
 	}
 	out = append(out, make([]byte, header)...)
 	for _, e := range entries {
-		out = append(append(out, "owner of 16 bytes"[:efiOwner]...), e...)
+		out = append(append(out, "owner of 16 bytes"[:16]...), e...)
 	}
 	return out
 }

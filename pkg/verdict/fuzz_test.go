@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kmodseal/kmodseal/pkg/efisig"
 )
 
 func seed(f *testing.F, pattern string) {
@@ -63,13 +65,13 @@ func FuzzCertificate(f *testing.F) {
 }
 
 func FuzzEFISigList(f *testing.F) {
-	f.Add(efiList(efiX509, []byte("certificate")))
-	f.Add(append([]byte{7, 0, 0, 0}, efiList(efiSHA256, bytes.Repeat([]byte{1}, 32))...))
+	f.Add(efiList(efisig.X509, []byte("certificate")))
+	f.Add(append([]byte{7, 0, 0, 0}, efiList(efisig.SHA256, bytes.Repeat([]byte{1}, 32))...))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		entries, err := parseEFILists(data)
+		entries, err := efisig.Parse(data)
 		size := 0
 		for _, e := range entries {
-			size += len(e.data)
+			size += len(e.Data)
 		}
 		if err == nil && size > len(data) {
 			t.Fatal("more data than there is")

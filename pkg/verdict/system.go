@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/kmodseal/kmodseal/pkg/efisig"
 	"github.com/kmodseal/kmodseal/pkg/fault"
 )
 
@@ -61,7 +62,7 @@ func LoadSystem(root fs.FS) (*System, error) {
 func firstVariable(root fs.FS, names []string, parse func(string, []byte, Place) (Trust, error), where Place) (Trust, error) {
 	for _, n := range names {
 		data, err := readFile(root, n, maxTrust)
-		if err != nil || len(data) <= efiAttributes {
+		if err != nil || len(data) <= efisig.Attributes {
 			continue
 		}
 		return parse("/"+n, data, where)
@@ -70,8 +71,8 @@ func firstVariable(root fs.FS, names []string, parse func(string, []byte, Place)
 }
 
 func (s *System) switches(root fs.FS) {
-	if b, err := readFile(root, efivars+"SecureBoot"+efiGlobe, 16); err == nil && len(b) == efiAttributes+1 {
-		s.SecureBoot = position(b[efiAttributes] == 1)
+	if b, err := readFile(root, efivars+"SecureBoot"+efiGlobe, 16); err == nil && len(b) == efisig.Attributes+1 {
+		s.SecureBoot = position(b[efisig.Attributes] == 1)
 	}
 	if b, err := readFile(root, "sys/module/module/parameters/sig_enforce", 16); err == nil {
 		s.SigEnforce = position(strings.HasPrefix(string(b), "Y"))

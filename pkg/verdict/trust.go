@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"github.com/kmodseal/kmodseal/pkg/efisig"
 	"github.com/kmodseal/kmodseal/pkg/fault"
 )
 
@@ -26,10 +27,10 @@ const maxTrust = 4 << 20
 // or not. Errors are of fault class Key.
 func ParseTrust(name string, data []byte, where Place) (Trust, error) {
 	var t Trust
-	if entries, err := parseEFILists(data); err == nil {
+	if entries, err := efisig.Parse(data); err == nil {
 		for _, e := range entries {
-			if e.kind == efiX509 {
-				t.Anchors = append(t.Anchors, Anchor{e.data, where, name})
+			if e.Kind == efisig.X509 {
+				t.Anchors = append(t.Anchors, Anchor{e.Data, where, name})
 			}
 		}
 		return t, nil
@@ -52,7 +53,7 @@ func ParseTrust(name string, data []byte, where Place) (Trust, error) {
 // hashes of EFI signature lists (MokListXRT, dbx). Errors are of fault class Key.
 func ParseRevoked(name string, data []byte, where Place) (Trust, error) {
 	var t Trust
-	entries, err := parseEFILists(data)
+	entries, err := efisig.Parse(data)
 	if err != nil {
 		certs, err := ParseTrust(name, data, where)
 		for _, a := range certs.Anchors {
@@ -62,14 +63,14 @@ func ParseRevoked(name string, data []byte, where Place) (Trust, error) {
 	}
 	for _, e := range entries {
 		r := Revocation{Where: where, From: name}
-		switch e.kind {
-		case efiX509:
-			r.DER = e.data
-		case efiSHA256:
-			r.SHA256 = e.data
-		case efiX509SHA256:
+		switch e.Kind {
+		case efisig.X509:
+			r.DER = e.Data
+		case efisig.SHA256:
+			r.SHA256 = e.Data
+		case efisig.X509SHA256:
 			// The kernel compares all of it, the time of revocation behind the hash included.
-			r.CertSHA256 = e.data
+			r.CertSHA256 = e.Data
 		default:
 			continue
 		}

@@ -11,14 +11,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kmodseal/kmodseal/pkg/efisig"
 	"github.com/kmodseal/kmodseal/pkg/fault"
 )
 
 // efiList is one EFI_SIGNATURE_LIST of entries of one size.
 func efiList(kind string, entries ...[]byte) []byte {
-	each := efiGUID + len(entries[0])
+	each := 16 + len(entries[0])
 	out := []byte(kind)
-	for _, n := range []int{efiListHeader + each*len(entries), 0, each} {
+	for _, n := range []int{28 + each*len(entries), 0, each} {
 		out = binary.LittleEndian.AppendUint32(out, uint32(n))
 	}
 	for _, e := range entries {
@@ -40,7 +41,7 @@ func TestParseTrust(t *testing.T) {
 	pemOf := func(der []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}) }
 	key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte("x")})
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
-	lists := join(efiList(efiX509, a), efiList(efiSHA256, make([]byte, 32)), efiList(efiX509, b))
+	lists := join(efiList(efisig.X509, a), efiList(efisig.SHA256, make([]byte, 32)), efiList(efisig.X509, b))
 	for name, c := range map[string]struct {
 		data []byte
 		want [][]byte
@@ -62,7 +63,7 @@ func TestParseTrust(t *testing.T) {
 		}
 		assert.Equal(t, c.want, ders, name)
 	}
-	short := efiList(efiX509, a)
+	short := efiList(efisig.X509, a)
 	for name, data := range map[string][]byte{
 		"empty": nil, "text": []byte("hello"), "key only": key, "cut DER": a[:len(a)-1], "DER and junk": join(a, []byte("x")),
 		"cut list": short[:len(short)-1], "list and junk": join(short, []byte("junk")),
@@ -76,8 +77,8 @@ func TestParseTrust(t *testing.T) {
 func TestParseRevoked(t *testing.T) {
 	t.Parallel()
 	a := testCert(t, "revoked")
-	data := append(efiList(efiX509, a), efiList(efiSHA256, make([]byte, 32), bytes.Repeat([]byte{1}, 32))...)
-	data = append(data, efiList(efiX509SHA256, make([]byte, 48))...)
+	data := append(efiList(efisig.X509, a), efiList(efisig.SHA256, make([]byte, 32), bytes.Repeat([]byte{1}, 32))...)
+	data = append(data, efiList(efisig.X509SHA256, make([]byte, 48))...)
 	data = append(data, efiList("a guid of unknown"[:16], []byte("?"))...)
 	got, err := ParseRevoked("MokListXRT", data, MOK)
 	require.NoError(t, err)
@@ -97,10 +98,10 @@ func TestLoadSystem(t *testing.T) {
 	mok, db := testCert(t, "good2048"), testCert(t, "ca")
 	attr := func(b []byte) []byte { return append([]byte{6, 0, 0, 0}, b...) }
 	root := fstest.MapFS{
-		mokvars + "MokListRT":                      {Data: efiList(efiX509, mok)},
-		efivars + "MokListRT" + shimGUID:           {Data: attr(efiList(efiX509, db))}, // may be cut short: the table counts
-		efivars + "db" + dbGUID:                    {Data: attr(efiList(efiX509, db))},
-		efivars + "dbx" + dbGUID:                   {Data: attr(efiList(efiSHA256, make([]byte, 32)))},
+		mokvars + "MokListRT":                      {Data: efiList(efisig.X509, mok)},
+		efivars + "MokListRT" + shimGUID:           {Data: attr(efiList(efisig.X509, db))}, // may be cut short: the table counts
+		efivars + "db" + dbGUID:                    {Data: attr(efiList(efisig.X509, db))},
+		efivars + "dbx" + dbGUID:                   {Data: attr(efiList(efisig.SHA256, make([]byte, 32)))},
 		efivars + "SecureBoot" + efiGlobe:          {Data: attr([]byte{1})},
 		efivars + "MokListTrustedRT" + shimGUID:    {Data: attr([]byte{1})},
 		"sys/module/module/parameters/sig_enforce": {Data: []byte("Y\n")},
