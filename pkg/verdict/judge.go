@@ -100,5 +100,8 @@ func (g *judging) finish(o outcome) {
 		v.Errno = ""
 	}
 	v.Unchecked = g.unchecked
+	if v.State == Loads && g.tainted {
+		v.Warnings = append(v.Warnings, "it loads and taints the kernel, only because nothing enforces signatures: where they are enforced it is refused")
+	}
 	v.Hint = g.hint(o)
 }

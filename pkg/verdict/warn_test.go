@@ -59,6 +59,7 @@ func TestWarnings(t *testing.T) {
 		"shim":            {lab{enrol: []string{"good2048"}}, "mok-rsa2048-sha256", verdict.Loads, "1.3.6.1.4.1.2312.16.1.2"},
 		"revoked":         {lab{enrol: []string{"revoked"}, revoke: []string{"revoked"}}, "mok-revoked-mokx", verdict.Loads, "does not look at"},
 		"signed twice":    {lab{enrol: []string{"good2048"}}, "resigned-outer-good", verdict.Loads, "1 more signature"},
+		"tolerated":       {lab{change: secureBootOff}, "unsigned", verdict.Loads, "taints the kernel"},
 		"destroyed trust": {lab{builtin: []string{"distro"}}, "distro-resigned-stranger", verdict.UnavailableKey, "destroyed trust"},
 	} {
 		v := c.judge(t, c.module)
