@@ -158,6 +158,9 @@ func explain(w io.Writer, r *Report) {
 		if line := kernelLine(m); line != "" {
 			fmt.Fprintf(w, "  kernel: %s\n", line)
 		}
+		if m.Rule != "" {
+			fmt.Fprintf(w, "  rule:   %s\n", Plain(m.Rule))
+		}
 		if m.Hint != "" {
 			fmt.Fprintf(w, "  hint:   %s\n", Plain(m.Hint))
 		}
