@@ -31,7 +31,7 @@ func (c *command) kernelFrom(ctx context.Context, s *step.Session) (*verdict.Ker
 	}
 	defer src.Close() //nolint:errcheck // only read from
 	if src.Ref.Kind == source.Dir {
-		return verdict.LoadKernel(os.DirFS(src.Ref.Name), c.Kernel)
+		return verdict.LoadKernel(os.DirFS(src.Ref.Name), c.release())
 	}
 	if len(src.Images) != 1 {
 		return nil, fault.New(fault.Usage, "--kernel-from %s: has %d platforms", c.KernelFrom, len(src.Images)).
@@ -47,7 +47,7 @@ func (c *command) kernelFrom(ctx context.Context, s *step.Session) (*verdict.Ker
 	if err := kernelFiles(ctx, view, dir); err != nil {
 		return nil, fault.New(fault.Input, "read %s: %w", c.KernelFrom, err)
 	}
-	return verdict.LoadKernel(os.DirFS(dir), c.Kernel)
+	return verdict.LoadKernel(os.DirFS(dir), c.release())
 }
 
 // kernelFiles writes what verdict.LoadKernel looks at, and of modules one a

@@ -17,7 +17,7 @@ const system = "system"
 // judge knows the certificates and what the flags say of the target kernel.
 func (c *command) judge(ctx context.Context, s *step.Session) (*verdict.Judge, error) {
 	config := verdict.Config{
-		Release: c.Kernel, SecureBoot: toSwitch(c.SecureBoot), SigEnforce: toSwitch(c.SigEnforce), Lockdown: toSwitch(c.Lockdown),
+		Release: c.release(), SecureBoot: toSwitch(c.SecureBoot), SigEnforce: toSwitch(c.SigEnforce), Lockdown: toSwitch(c.Lockdown),
 		Now: time.Now(), // for warnings only: the kernel looks at no clock
 	}
 	if err := c.trust(&config); err != nil {
@@ -105,13 +105,16 @@ func trustSystem(config *verdict.Config) error {
 // kernel is what the flags tell of the target; a file that is named itself
 // goes before what --kernel-from holds.
 func (c *command) kernel(ctx context.Context, s *step.Session) (*verdict.Kernel, error) {
-	k := &verdict.Kernel{Release: c.Kernel}
+	k := &verdict.Kernel{Release: c.release()}
 	if c.KernelFrom != "" {
 		found, err := c.kernelFrom(ctx, s)
 		if err != nil {
 			return nil, err
 		}
 		k = found
+	}
+	if strings.Contains(c.Kernel, " ") {
+		k.Vermagic = c.Kernel
 	}
 	if c.KernelConfig != "" {
 		config, err := step.KernelConfig(c.KernelConfig)
@@ -128,6 +131,12 @@ func (c *command) kernel(ctx context.Context, s *step.Session) (*verdict.Kernel,
 		k.Symvers = symvers
 	}
 	return k, nil
+}
+
+// release is --kernel, or the first word of a vermagic.
+func (c *command) release() string {
+	release, _, _ := strings.Cut(c.Kernel, " ")
+	return release
 }
 
 func toSwitch(word string) verdict.Switch {

@@ -19,7 +19,7 @@ type command struct {
 	Require      []string `name:"require" sep:"none" placeholder:"NAME" help:"Module that has to be among those checked, by its name for modprobe." group:"input"`
 	Trust        []string `name:"trust" required:"" sep:"none" placeholder:"FILE" help:"Certificates that the machine trusts: a file (PEM, DER, or an EFI signature list such as MokListRT) or a folder of them, enrolled in the MOK list, with db: before it in the firmware's db, with builtin: in the kernel itself; system: what this machine has, and its switches." group:"trust"`
 	Revoked      []string `name:"revoked" sep:"none" placeholder:"FILE" help:"Revocation list of the machine: MokListX as an EFI signature list, or a certificate." group:"trust"`
-	Kernel       string   `name:"kernel" placeholder:"RELEASE" help:"Release of the target kernel, as uname -r prints it. Default: not checked." group:"target kernel"`
+	Kernel       string   `name:"kernel" placeholder:"RELEASE" help:"Release of the target kernel, as uname -r prints it, or the whole vermagic of one of its modules. Default: not checked." group:"target kernel"`
 	KernelConfig string   `name:"kernel-config" placeholder:"FILE" help:"Configuration of the target kernel: says which digests, key types and codecs it has." group:"target kernel"`
 	Symvers      string   `name:"symvers" placeholder:"FILE" help:"Module.symvers of the target kernel: symbol versions." group:"target kernel"`
 	KernelFrom   string   `name:"kernel-from" placeholder:"SRC" help:"Folder (dir:PATH) or image with the kernel's or its headers' package unpacked: finds config, Module.symvers and release in it." group:"target kernel"`
