@@ -79,7 +79,7 @@ func (h *Host) Publish(results Results) error {
 	}
 	clean = slices.DeleteFunc(clean, func(r Result) bool { return r.Name == ImageRef || r.Name == SourceInput })
 	if h.Dotenv != "" {
-		errs = append(errs, writeDotenv(h.Dotenv, clean))
+		errs = append(errs, h.dotenv(h.Dotenv, clean))
 	}
 	if h.has("GITHUB_OUTPUT") {
 		errs = append(errs, h.outputs(clean))

@@ -117,8 +117,26 @@ func TestDotenv(t *testing.T) {
 	require.NoError(t, h.Publish(r))
 	assert.Equal(t, "OTHER=1\nIMAGE=registry.example.com/x\nSOURCE_DIGEST=sha256:1\nSIGNER=a\\x0aPATH=/evil\n", read(t, h.Dotenv))
 
+	r.Set(ci.KernelReleases, "6.1$CI_JOB_TOKEN,${SIGNING_KEY}")
+	require.NoError(t, h.Publish(r))
+	assert.Contains(t, read(t, h.Dotenv), "KERNEL_RELEASES=6.1\\x24CI_JOB_TOKEN,\\x24{SIGNING_KEY}\n", "GitLab would expand them")
+
 	h.Dotenv = filepath.Join(t.TempDir(), "none", "x.env")
 	assert.Error(t, h.Publish(r))
+}
+
+func TestDotenvStaysWithinWhatGitLabTakes(t *testing.T) {
+	t.Parallel()
+	h, _, warnings := host(nil)
+	h.Dotenv = filepath.Join(t.TempDir(), "kmodseal.env")
+	var r ci.Results
+	r.Set(ci.Signer, strings.Repeat("x", 9000))
+	r.Set(ci.KernelReleases, strings.Repeat("6.1.0-56-amd64,", 900)+"6.2")
+	r.Set(ci.Image, strings.Repeat("i", 255))
+	require.NoError(t, h.Publish(r))
+	assert.Less(t, len(read(t, h.Dotenv)), 4<<10)
+	require.Len(t, *warnings, 2)
+	assert.Contains(t, (*warnings)[1], "dotenv report")
 }
 
 func TestGitHubOutputs(t *testing.T) {

@@ -12,10 +12,15 @@ import (
 	"github.com/kmodseal/kmodseal/pkg/atomicfile"
 )
 
+// GitLab refuses a report of 5 KB (docs: instance limits), and with it the job: three
+// steps that share a file fit, as only those values are long that may be cut.
+const dotenvValue = 1 << 10
+
 // writeDotenv puts results into a dotenv report (GitLab docs: artifacts:reports:dotenv):
 // KEY=value, one a line, no quotes, keys of letters, digits and underscores.
-// Lines of other keys stay, so that several steps can share one file.
-func writeDotenv(file string, results Results) error {
+// Lines of other keys stay, so that several steps can share one file. GitLab
+// expands variables in a value: $ is spelt \x24.
+func (h *Host) dotenv(file string, results Results) error {
 	old, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -36,7 +41,8 @@ func writeDotenv(file string, results Results) error {
 		return fmt.Errorf("read dotenv %s: %w", file, err)
 	}
 	for _, r := range results {
-		fmt.Fprintf(&out, "%s=%s\n", dotenvKey(r.Name), r.Value)
+		value := h.fit(r, "dotenv report", dotenvValue)
+		fmt.Fprintf(&out, "%s=%s\n", dotenvKey(r.Name), strings.ReplaceAll(value, "$", `\x24`))
 	}
 	return atomicfile.Write(file, out.Bytes())
 }

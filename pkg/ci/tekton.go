@@ -23,14 +23,7 @@ func (h *Host) tekton(results Results) error {
 	}
 	total := 0
 	for _, r := range results {
-		value, cut := r.Value, 0
-		if r.Name == KernelReleases || r.Name == Signer {
-			value, cut = fit(value, tektonValue)
-		}
-		if cut > 0 {
-			h.Warn("result %s: %d bytes do not fit into a Tekton result and were left out; the report has all", r.Name, cut)
-		}
-		name := tektonName(r.Name)
+		value, name := h.fit(r, "Tekton result", tektonValue), tektonName(r.Name)
 		// Tekton stores {"key":..,"value":..,"type":1} for each.
 		if total += len(name) + len(value) + 32; total > tektonTotal {
 			return fault.New(fault.Internal, "result %s: all results together exceed the %d bytes that Tekton has room for", r.Name, tektonTotal).
@@ -52,6 +45,18 @@ func tektonName(name string) string {
 		return "IMAGE_DIGEST"
 	}
 	return name
+}
+
+// fit cuts what may be cut, and warns of it.
+func (h *Host) fit(r Result, place string, limit int) string {
+	if r.Name != KernelReleases && r.Name != Signer {
+		return r.Value
+	}
+	value, cut := fit(r.Value, limit)
+	if cut > 0 {
+		h.Warn("result %s: %d bytes do not fit into a %s and were left out; the report has all", r.Name, cut, place)
+	}
+	return value
 }
 
 // fit cuts a comma-separated list after its last whole item within limit bytes
