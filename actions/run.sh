@@ -4,20 +4,6 @@
 # With a title the log goes into a group, and not into the job summary.
 set -euo pipefail
 
-# mask NAME: hides every line of a variable. A secret is masked anyway; a key
-# that came from elsewhere is not. Nothing goes through an argument list.
-mask() {
-  local line
-  while IFS= read -r line || [[ -n $line ]]; do
-    line=${line%$'\r'}
-    [[ ${#line} -lt 4 ]] || echo "::add-mask::$line"
-  done <<<"${!1-}"
-}
-
-if [[ $1 == sign-kmods && ${KMODSEAL_KEY-} =~ ^env:[A-Za-z_][A-Za-z0-9_]*$ ]]; then
-  mask "${KMODSEAL_KEY#env:}"
-fi
-
 arguments=()
 while IFS= read -r line; do
   [[ -z $line ]] || arguments+=("$line")

@@ -20,6 +20,7 @@ type Request struct {
 	Cert       string                           // a file, a folder mounted from a Secret, env:NAME; empty where Key brings it
 	Passphrase func() ([]byte, error)           // called once at most, only for an encrypted key; nil: none given
 	Getenv     func(name string) (string, bool) // nil: os.LookupEnv
+	Found      func(text []byte) error          // told of a key's text in a variable, and of the PEM that this is base64 of; may be nil
 	Now        time.Time                        // for the warnings on dates; zero: the clock
 }
 
@@ -37,6 +38,9 @@ type Pair struct {
 func Load(r Request) (*Pair, error) {
 	if r.Getenv == nil {
 		r.Getenv = os.LookupEnv
+	}
+	if r.Found == nil {
+		r.Found = func([]byte) error { return nil }
 	}
 	src, err := locate(r)
 	if err != nil {

@@ -70,6 +70,10 @@ func locateKey(r Request) (*source, error) {
 	}
 	if name, ok := strings.CutPrefix(r.Key, envScheme); ok {
 		key, err := fromVariable("key", name, r.Getenv)
+		if err == nil {
+			text, _ := r.Getenv(name)
+			err = tell(r.Found, text, key.data)
+		}
 		return &source{key: key}, err
 	}
 	info, err := os.Stat(r.Key)
@@ -110,6 +114,15 @@ const places = "give a file, a folder mounted from a Secret, or env:NAME"
 
 func unreadable(what string, err error) error {
 	return fault.New(fault.Key, "%s: %w", what, err).Hint(places)
+}
+
+// tell hands on the text of a variable, and the PEM that it is base64 of.
+func tell(found func([]byte) error, text string, data []byte) error {
+	err := found([]byte(text))
+	if string(data) != text && isPEM(data) {
+		err = errors.Join(err, found(data))
+	}
+	return err
 }
 
 // fromVariable reads PEM, or base64 of PEM, DER or PKCS#12.

@@ -63,7 +63,7 @@ func (c *command) Run(ctx context.Context, s *step.Session) error {
 		return err
 	}
 	pair, err := keys.Load(keys.Request{
-		Key: c.Key, Cert: c.Cert, Getenv: s.Getenv,
+		Key: c.Key, Cert: c.Cert, Getenv: s.Getenv, Found: s.Mask,
 		Passphrase: func() ([]byte, error) { return c.passphrase(s) },
 	})
 	if err != nil {
