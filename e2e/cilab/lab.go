@@ -64,7 +64,9 @@ func New(t *testing.T) *Lab {
 	}
 	l.push(t, "empty:1", "")
 	l.push(t, "hostile:1", "::add-mask::hello", hostile()...)
-	l.push(t, "hostile:control", "x", "lib/a\n::set-output name=forged::1\n.ko", "lib/d\x1b[31mred.ko")
+	l.push(t, "hostile:control", "x", "lib/a\n::set-output name=forged::1\n.ko", "lib/d\x1b[31mred.ko",
+		"lib/g\r\x1b[0Ksection_start:1:forged\r\x1b[0K.ko")
+	l.push(t, "hostile:variable", "6.1-$CI_COMMIT_SHA-$(touch forged)", "lib/a.ko")
 	l.push(t, "hostile:delimiter", "6.1\n_GitHubActionsFileCommandDelimeter_\nforged<<E\n1\nE", "lib/a.ko")
 	l.Hostile = len(hostile())
 	return l
@@ -80,6 +82,8 @@ func hostile() []string {
 		"lib/f%0A::add-mask::hello.ko",
 		"lib/##[add-mask]hello.ko",
 		"lib/FORGED=1.ko",
+		"lib/section_start:1:forged[collapsed=true].ko",
+		"lib/$CI_COMMIT_SHA ${SIGNING_KEY} $(SIGNING_KEY) ${{ secrets.SIGNING_KEY }} %SIGNING_KEY%.ko",
 		"lib/[click](javascript:alert(1)) @team www.forged.example.ko",
 	}
 }

@@ -4,11 +4,15 @@
 package gitlab
 
 import (
+	"encoding/base64"
 	"encoding/xml"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -21,8 +25,8 @@ import (
 
 // project is a driver team's repository with the components beside it.
 type project struct {
-	lab *cilab.Lab
-	dir string
+	lab                     *cilab.Lab
+	dir, releases, checksum string
 }
 
 func TestComponents(t *testing.T) {
@@ -33,6 +37,7 @@ func TestComponents(t *testing.T) {
 	t.Run("child", p.child)
 	t.Run("hostile", p.hostile)
 	t.Run("script", p.script)
+	t.Run("release", p.release)
 	t.Run("reports", p.reports)
 	t.Run("fail", p.fail)
 }
@@ -47,21 +52,38 @@ func newProject(t *testing.T) *project {
 	module := kmodtest.Build(kmodtest.Spec{Name: "x", Release: "6.1", Machine: "amd64"})
 	cilab.Write(t, p.dir, "other.ko", module)
 	cilab.Write(t, p.dir, "folder with a blank/a b.ko", module)
-	cilab.Write(t, p.dir, ".gitlab-ci-local-variables.yml", fmt.Appendf(nil, "REGISTRY: %s\nSIGNING_KEY: {type: file, values: {'*': %q}}\nSIGNING_CERT: {type: file, values: {'*': %q}}\n",
-		p.lab.Registry, p.lab.Key, p.lab.Cert))
+	p.archives(t)
+	cilab.Write(t, p.dir, ".gitlab-ci-local-variables.yml", fmt.Appendf(nil, "REGISTRY: %s\nKMODSEAL_RELEASES: %s\n"+
+		"SIGNING_KEY: {type: file, values: {'*': %q}}\nSIGNING_CERT: {type: file, values: {'*': %q}}\nMASKED_KEY: %s\nTEXT_KEY: %q\n",
+		p.lab.Registry, p.releases, p.lab.Key, p.lab.Cert, base64.StdEncoding.EncodeToString(p.lab.Key), p.lab.Key))
 	cilab.Write(t, p.dir, ".gitignore", []byte(".gitlab-ci-local*\n"))
 	cilab.Sh(t, p.dir, "sed -i 's#REGISTRY/#"+p.lab.Registry+"/#' pipelines/plan.yml && git init -q -b main && git add -A && git -c user.name=t -c user.email=t@example.com commit -qm x && git remote add origin git@gitlab.example.com:drivers/sample.git")
 	return p
 }
 
-// run runs a pipeline and searches its log for the key.
+// archives is a host with a release of ours, and another archive under a second name.
+func (p *project) archives(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	p.checksum = p.lab.Archive(t, filepath.Join(dir, "v1.0.0", "kmodseal_linux_"+runtime.GOARCH+".tar.gz"))
+	host := httptest.NewServer(http.FileServer(http.Dir(dir)))
+	t.Cleanup(host.Close)
+	p.releases = host.URL
+}
+
+// run runs a pipeline, with the steps in the PATH, and searches its log for the key.
 func (p *project) run(t *testing.T, file string) (log string, err error) {
+	t.Helper()
+	return p.runIn(t, p.lab.Bin+":"+os.Getenv("PATH"), file)
+}
+
+func (p *project) runIn(t *testing.T, path, file string) (log string, err error) {
 	t.Helper()
 	npm := filepath.Join(cilab.Root(t), ".cache/npm/node_modules")
 	cmd := exec.Command(npm+"/.bin/node", npm+"/gitlab-ci-local/dist/index.js",
 		"--file", file, "--force-shell-executor", "--shell-isolation", "--artifacts-to-source", "--concurrency", "2")
 	cmd.Dir = p.dir
-	cmd.Env = append(os.Environ(), "PATH="+p.lab.Bin+":"+os.Getenv("PATH"), "NO_COLOR=1", "FORCE_COLOR=0", "HOME="+p.dir)
+	cmd.Env = append(os.Environ(), "PATH="+path, "NO_COLOR=1", "FORCE_COLOR=0", "HOME="+p.dir)
 	out, err := cmd.CombinedOutput()
 	p.lab.NoKey(t, string(out))
 	if os.Getenv("KMODSEAL_E2E_LOG") != "" {
@@ -126,7 +148,7 @@ func (p *project) child(t *testing.T) {
 	require.NoError(t, err, log)
 	child, err := os.ReadFile(filepath.Join(p.dir, "kmodseal.yml"))
 	require.NoError(t, err)
-	const component = "component: $CI_SERVER_FQDN/kmodseal/kmodseal/seal-image@~latest"
+	const component = "component: $CI_SERVER_FQDN/kmodseal/kmodseal/seal-image@v1"
 	require.Equal(t, 4, strings.Count(string(child), component), string(child))
 	cilab.Write(t, p.dir, "pipelines/child.yml", []byte(strings.ReplaceAll(string(child), component, "local: /templates/seal-image/template.yml")))
 	log, err = p.run(t, "pipelines/child.yml")
@@ -140,16 +162,51 @@ func (p *project) hostile(t *testing.T) {
 	log, err := p.run(t, "pipelines/hostile.yml")
 	require.NoError(t, err, log)
 	assert.Contains(t, log, "forged= digest="+p.lab.Digest(t, "hostile:signed"))
+	assert.Contains(t, log, `releases=6.1-\x24CI_COMMIT_SHA-\x24(touch`)
 	assert.NotContains(t, log, "\nFORGED")
+	assert.NotContains(t, log, "\x1b[0Ksection_start:1:forged")
 	_, err = os.Stat(filepath.Join(p.dir, "forged"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 	assert.Equal(t, p.lab.Hostile, p.junit(t).Tests)
 }
 
+// script runs the lines of the page, for images of a registry without TLS.
 func (p *project) script(t *testing.T) {
+	page, err := os.ReadFile(cilab.Root(t) + "/docs/gitlab.md")
+	require.NoError(t, err)
+	_, rest, ok := strings.Cut(string(page), "```yaml\nseal:\n  script:\n")
+	require.True(t, ok)
+	lines, _, _ := strings.Cut(rest, "```")
+	lines = strings.ReplaceAll(lines, "$CI_REGISTRY_IMAGE:", "$REGISTRY/driver:")
+	cilab.Write(t, p.dir, "pipelines/script.yml", []byte("variables: {KMODSEAL_INSECURE: \"true\"}\nseal:\n  script:\n"+strings.ReplaceAll(lines, ":signed", ":script")))
 	log, err := p.run(t, "pipelines/script.yml")
 	require.NoError(t, err, log)
 	assert.NotEmpty(t, p.lab.Digest(t, "driver:script"))
+}
+
+// release takes the binaries from the archive of a release, and the key from a masked
+// variable, which is base64 on one line.
+func (p *project) release(t *testing.T) {
+	for _, c := range []struct{ name, checksum, key, want string }{
+		{"of-amd64", runtime.GOARCH + ":" + p.checksum + " s390x:" + strings.Repeat("0", 64), "env:MASKED_KEY", ""},
+		{"wrong", strings.Repeat("0", 64), "env:MASKED_KEY", "FAIL 1"},
+		{"text", p.checksum, "$TEXT_KEY", "FAIL 4"}, // somebody forgot to make it a file
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cilab.Write(t, p.dir, "pipelines/release.yml", fmt.Appendf(nil, "include:\n  - local: /templates/seal-image/template.yml\n"+
+				"    inputs: {source: $REGISTRY/driver:unsigned, destination: $REGISTRY/driver:release-%s, release: v1.0.0, checksum: %q, key: %q, insecure: \"true\"}\n",
+				c.name, c.checksum, c.key))
+			log, err := p.runIn(t, os.Getenv("PATH"), "pipelines/release.yml")
+			if c.want == "" {
+				require.NoError(t, err, log)
+				assert.NotEmpty(t, p.lab.Digest(t, "driver:release-"+c.name))
+				return
+			}
+			require.Error(t, err, log)
+			assert.Contains(t, log, c.want)
+			assert.Empty(t, p.lab.Digest(t, "driver:release-"+c.name), "nothing is published")
+		})
+	}
 }
 
 func (p *project) fail(t *testing.T) {
@@ -157,6 +214,7 @@ func (p *project) fail(t *testing.T) {
 		{"unsigned", "verify-kmods", `{source: $REGISTRY/driver:unsigned, insecure: "true"}`, "FAIL 5"},
 		{"unknown", "seal-image", `{source: $REGISTRY/driver:unsigned, destination: $REGISTRY/driver:unknown, trust: other.pem, insecure: "true"}`, "FAIL 6"},
 		{"pair", "seal-image", `{source: $REGISTRY/driver:unsigned, destination: $REGISTRY/driver:pair, cert: other.pem, insecure: "true"}`, "FAIL 4"},
+		{"control", "extract-kmods", `{source: "$REGISTRY/hostile:control", insecure: "true"}`, "FAIL 3"},
 		{"none", "extract-kmods", `{source: $REGISTRY/empty:1, insecure: "true"}`, "FAIL 3"},
 		{"empty", "seal-image", `{source: "", destination: $REGISTRY/driver:empty}`, "FAIL 2"},
 		{"missing", "seal-image", `{source: $REGISTRY/driver:unsigned}`, "destination"},

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Fetches gitlab-ci-local, which runs the components, the Node that it needs, and
-# SARIF's JSON schema with a validator, into .cache/npm; rsync and xmllint from Debian.
+# SARIF's JSON schema with a validator, into .cache/npm; rsync, wget and xmllint from Debian.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 npm=$here/../../.cache/npm
-"$here/../apt.sh" rsync libxml2-utils
+"$here/../apt.sh" rsync libxml2-utils wget
 command -v npm >/dev/null || "$here/../apt.sh" npm
 mkdir -p "$npm"
 for m in .bin/gitlab-ci-local .bin/node @microsoft/jest-sarif ajv; do

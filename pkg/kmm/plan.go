@@ -22,6 +22,8 @@ type Plan struct {
 	Jobs   []Job  `json:"jobs"` // sorted by module, then kernel
 	// Idle are the pairs of module and kernel for which KMM would sign nothing.
 	Idle []Pair `json:"idle,omitempty"`
+	// Release is that of the component in a child pipeline.
+	Release string `json:"-"`
 }
 
 // Pair is a module and a kernel release.
@@ -171,10 +173,8 @@ func (p *Plan) matrix() []map[string]string {
 	return out
 }
 
-// Component is the GitLab component that the child pipeline includes for each job.
-const Component = "$CI_SERVER_FQDN/kmodseal/kmodseal/seal-image@~latest"
-
-// childPipeline includes the seal-image component once a job.
+// childPipeline includes the seal-image component once a job, by a tag: GitLab knows
+// the latest of a project only if that is in its catalog, and a mirror is not.
 func (p *Plan) childPipeline(w io.Writer) error {
 	type include struct {
 		Component string            `yaml:"component"`
@@ -190,7 +190,7 @@ func (p *Plan) childPipeline(w io.Writer) error {
 				inputs[k] = v
 			}
 		}
-		doc.Include = append(doc.Include, include{Component, inputs})
+		doc.Include = append(doc.Include, include{"$CI_SERVER_FQDN/kmodseal/kmodseal/seal-image@" + p.Release, inputs})
 	}
 	e := yaml.NewEncoder(w)
 	e.SetIndent(2)

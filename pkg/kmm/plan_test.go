@@ -41,6 +41,7 @@ func TestWrite(t *testing.T) {
 	t.Parallel()
 	p, err := plan(t, "r/d:$KERNEL_VERSION", "6.12.1+deb12-amd64", "6.1.0-56-amd64")
 	require.NoError(t, err)
+	p.Release = "v1.2.3"
 	out := func(format string) string {
 		var b strings.Builder
 		require.NoError(t, p.Write(&b, format))
@@ -64,6 +65,7 @@ func TestWrite(t *testing.T) {
 	}
 	require.NoError(t, yaml.Unmarshal([]byte(out(FormatGitLab)), &child))
 	require.Len(t, child.Include, 2)
+	assert.Equal(t, "$CI_SERVER_FQDN/kmodseal/kmodseal/seal-image@v1.2.3", child.Include[0].Component)
 	assert.Equal(t, "seal-m-6.12.1_deb12-amd64", child.Include[1].Inputs["job-name"])
 
 	var back Plan
@@ -71,6 +73,7 @@ func TestWrite(t *testing.T) {
 	for i := range p.Jobs {
 		p.Jobs[i].at = "" // for messages
 	}
+	back.Release = p.Release
 	assert.Equal(t, *p, back)
 }
 

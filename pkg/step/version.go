@@ -1,6 +1,7 @@
 package step
 
 import (
+	"regexp"
 	"runtime/debug"
 )
 
@@ -25,4 +26,12 @@ func Version() string {
 		}
 	}
 	return "dev"
+}
+
+// Release is Version if it is vX.Y.Z, else the one given.
+func Release(otherwise string) string {
+	if v := Version(); regexp.MustCompile(`^v\d+\.\d+\.\d+$`).MatchString(v) {
+		return v
+	}
+	return otherwise
 }

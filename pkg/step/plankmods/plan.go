@@ -74,6 +74,7 @@ func (c *command) Run(_ context.Context, s *step.Session) error {
 	if err != nil {
 		return err
 	}
+	plan.Release = step.Release("v1")
 	c.override(plan)
 	tell(s, plan)
 	if len(c.Signed) > 0 {
