@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +24,8 @@ import (
 type project struct {
 	lab                                                   *cilab.Lab
 	dir, results, branch, tag, cache, rel, secrets, shell string
-	artifacts                                             string  // of GitHub: stand-ins that copy files
+	artifacts                                             string  // what stands in for GitHub's store of them
+	standIns                                              string  // actions of others that need GitHub
 	engine                                                *engine // nil: the jobs run on the host
 }
 
@@ -31,9 +34,10 @@ func newProject(t *testing.T) *project {
 	p := &project{
 		lab: cilab.New(t), dir: t.TempDir(), results: t.TempDir(), branch: t.TempDir(), tag: t.TempDir(),
 		cache: t.TempDir(), rel: t.TempDir(), shell: t.TempDir(),
-		artifacts: t.TempDir(),
+		artifacts: t.TempDir(), standIns: t.TempDir(),
 	}
-	cilab.Sh(t, cilab.Root(t)+"/e2e/github", "cp -a artifacts/* "+p.artifacts)
+	cilab.Sh(t, cilab.Root(t)+"/e2e/github", "cp -a standins/* "+p.standIns)
+	cilab.Sh(t, p.standIns, "for d in */*; do (cd $d; "+commit+"); done")
 	p.wrap(t)
 	root := cilab.Root(t)
 	cilab.Sh(t, root, "git ls-files -z -co --exclude-standard actions pkg steps go.mod go.sum | xargs -0 cp --parents -t "+p.branch)
@@ -49,11 +53,14 @@ func newProject(t *testing.T) *project {
 	cilab.Write(t, p.dir, "other.ko", module)
 	cilab.Write(t, p.dir, "folder with a blank/a b.ko", module)
 	cilab.Sh(t, root, "mkdir -p "+p.dir+"/.github/workflows && cp e2e/github/workflows/*.yml .github/workflows/seal-driver.yml "+p.dir+"/.github/workflows")
-	for _, dir := range []string{p.dir, p.branch, p.tag, p.artifacts + "/upload", p.artifacts + "/download"} {
-		cilab.Sh(t, dir, "git init -q -b main && git add -A && git -c user.name=t -c user.email=t@example.com commit -qm x")
+	for _, dir := range []string{p.dir, p.branch, p.tag} {
+		cilab.Sh(t, dir, commit)
 	}
 	return p
 }
+
+// commit makes a repository of a folder.
+const commit = "git init -q -b main && git add -A && git -c user.name=t -c user.email=t@example.com commit -qm x"
 
 // release packs the archive and pins it, as the release workflow does.
 func (p *project) release(t *testing.T) {
@@ -73,18 +80,26 @@ func (p *project) wrap(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(p.shell, "bash"), []byte(script), 0o755))
 }
 
-// act runs a workflow, which has to succeed, and searches the log for the key.
+// act runs a workflow of the driver team's, which has to succeed.
 func (p *project) act(t *testing.T, workflow string) runLog {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(cilab.Root(t), ".cache/bin/act"), "push", "--json",
-		"-W", ".github/workflows/"+workflow+".yml", "--action-offline-mode", "--no-cache-server",
+	log, err := p.run(t, p.dir, "push", "-W", ".github/workflows/"+workflow+".yml")
+	require.NoError(t, err, log.text())
+	return log
+}
+
+// run runs act in the folder of a repository, and searches the log for the key.
+func (p *project) run(t *testing.T, dir string, args ...string) (runLog, error) {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(cilab.Root(t), ".cache/bin/act"), append(args, "--json", "--action-offline-mode", "--no-cache-server",
 		"--local-repository", "kmodseal/kmodseal@v1="+p.tag, "--local-repository", "kmodseal/kmodseal@main="+p.branch,
-		"--local-repository", "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02="+p.artifacts+"/upload",
-		"--local-repository", "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093="+p.artifacts+"/download",
 		"--action-cache-path", p.cache, "--env", "KMODSEAL_RELEASES=file://"+p.rel, "--env", "RUNNER_DEBUG=1", "--env", "ARTIFACTS="+p.artifacts,
 		"--var", "REGISTRY="+p.lab.Registry, "--var", "RESULTS="+p.results,
-		"--secret-file", p.secrets)
-	cmd.Dir = p.dir
+		"--secret-file", p.secrets)...)
+	for _, uses := range p.replaced(t) {
+		cmd.Args = append(cmd.Args, "--local-repository", uses)
+	}
+	cmd.Dir = dir
 	p.where(cmd)
 	out, err := cmd.CombinedOutput()
 	log := parseLog(out)
@@ -92,9 +107,28 @@ func (p *project) act(t *testing.T, workflow string) runLog {
 	if os.Getenv("KMODSEAL_E2E_LOG") != "" {
 		t.Log(log.text())
 	}
-	require.NoError(t, err, log.text())
-	return log
+	return log, err
 }
+
+// replaced are the uses in our workflows that there is a stand-in for: USES=FOLDER.
+func (p *project) replaced(t *testing.T) (all []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(cilab.Root(t), ".github/workflows/*.yml"))
+	require.NoError(t, err)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`uses: (([\w-]+/[\w-]+)@[0-9a-f]{40})`).FindAllStringSubmatch(string(b), -1) {
+			if dir := filepath.Join(p.standIns, m[2]); exists(dir) {
+				all = append(all, m[1]+"="+dir)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 
 // where makes act run the jobs on the host or in containers, which see the release
 // and the folders that results go to, and the registry of the host.

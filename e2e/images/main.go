@@ -1,5 +1,5 @@
 // Command images builds the container images of the steps: one static binary
-// for each, on nothing, for linux/amd64 and linux/arm64. The same sources and
+// for each, on nothing, for each of Linux's platforms. The same sources and
 // version give the same digests.
 //
 //	go run ./e2e/images -version v1.0.0 -out dist/images                  OCI layouts
@@ -35,7 +35,7 @@ func main() {
 	flag.StringVar(&o.stamp, "stamp", "", "folder whose YAML files get tag and digest of each image")
 	flag.StringVar(&o.bundle, "bundle", "", "folder whose YAML files to make a Tekton bundle of, named tasks; after -stamp")
 	flag.StringVar(&only, "only", "", "names of the steps, comma-separated; default all")
-	flag.StringVar(&platforms, "platforms", "linux/amd64,linux/arm64", "platforms, comma-separated")
+	flag.StringVar(&platforms, "platforms", "linux/amd64,linux/arm64,linux/ppc64le,linux/s390x", "platforms, comma-separated")
 	flag.Parse()
 	if only != "" {
 		o.only = strings.Split(only, ",")

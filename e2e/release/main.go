@@ -1,10 +1,10 @@
 // Command release makes what a release consists of, but for the images: an
 // archive of the static binaries for each platform, a list of their parts
-// (CycloneDX), SHA256SUMS, and the pins of the GitHub actions. The same sources,
+// (CycloneDX), SHA256SUMS and the notes out of CHANGELOG.md. The same sources,
 // version and Go give the same bytes.
 //
 //	go run ./e2e/release -version v1.0.0 -out dist/snapshot
-//	go run ./e2e/release -version v1.0.0 -out dist/snapshot -stamp .     and into actions and templates
+//	go run ./e2e/release -version v1.0.0 -out dist/snapshot -stamp .     and checksums into actions and templates
 package main
 
 import (
@@ -21,6 +21,21 @@ import (
 	"strings"
 )
 
+// everywhere is where the steps run: images are signed on Linux, folders also elsewhere.
+const everywhere = "linux/amd64,linux/arm64,linux/ppc64le,linux/s390x,darwin/amd64,darwin/arm64,windows/amd64,windows/arm64"
+
+// steps are those that are released for an operating system, as far as they build
+// for it and make sense without an image.
+func steps(goos string) []string {
+	switch goos {
+	case "linux":
+		return []string{"plan-kmods", "extract-kmods", "sign-kmods", "verify-kmods", "repack-image"}
+	case "darwin":
+		return []string{"plan-kmods", "sign-kmods", "verify-kmods"}
+	}
+	return []string{"plan-kmods", "sign-kmods"}
+}
+
 type options struct {
 	version, out, stamp string
 	platforms           []string
@@ -32,7 +47,7 @@ func main() {
 	flag.StringVar(&o.version, "version", "v0.0.0-snapshot", "version of the release")
 	flag.StringVar(&o.out, "out", "dist/snapshot", "folder to write to")
 	flag.StringVar(&o.stamp, "stamp", "", "folder whose actions and templates get version and checksums")
-	flag.StringVar(&platforms, "platforms", "linux/amd64,linux/arm64,linux/ppc64le,linux/s390x", "platforms, comma-separated")
+	flag.StringVar(&platforms, "platforms", everywhere, "platforms, comma-separated")
 	flag.Parse()
 	o.platforms = strings.Split(platforms, ",")
 	if err := run(context.Background(), &o); err != nil {
@@ -51,6 +66,9 @@ func run(ctx context.Context, o *options) error {
 	}
 	defer os.RemoveAll(work) //nolint:errcheck // a temporary folder
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
+		return err
+	}
+	if err := notes("CHANGELOG.md", filepath.Join(o.out, "NOTES.md"), o.version); err != nil {
 		return err
 	}
 	var files []string
@@ -85,9 +103,15 @@ func platform(ctx context.Context, o *options, work, name string) ([]string, err
 }
 
 func compile(ctx context.Context, version, bin, goos, goarch string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -buildid= -X github.com/kmodseal/kmodseal/pkg/step.version="+version,
-		"-o", bin+string(filepath.Separator), "github.com/kmodseal/kmodseal/steps/...")
+	args := []string{
+		"build", "-trimpath", "-buildvcs=false",
+		"-ldflags", "-s -w -buildid= -X github.com/kmodseal/kmodseal/pkg/step.version=" + version,
+		"-o", bin + string(filepath.Separator),
+	}
+	for _, s := range steps(goos) {
+		args = append(args, "github.com/kmodseal/kmodseal/steps/"+s)
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOOS="+goos, "GOARCH="+goarch, "GOAMD64=v1")
 	cmd.Stderr = os.Stderr
 	if err := os.MkdirAll(bin, 0o755); err != nil {
@@ -96,30 +120,42 @@ func compile(ctx context.Context, version, bin, goos, goarch string) error {
 	return cmd.Run()
 }
 
-// sums writes SHA256SUMS, and the pins that actions/install.sh reads.
+// sums writes SHA256SUMS, and where it is wanted stamps version and checksums.
 func sums(o *options, files []string) error {
 	slices.Sort(files)
-	var all, pins strings.Builder
-	fmt.Fprintf(&pins, "version %s\n", o.version)
+	var all strings.Builder
 	for _, f := range files {
 		b, err := os.ReadFile(filepath.Join(o.out, f))
 		if err != nil {
 			return err
 		}
 		sum := sha256.Sum256(b)
-		line := hex.EncodeToString(sum[:]) + "  " + f + "\n"
-		all.WriteString(line)
-		if strings.HasSuffix(f, ".tar.gz") {
-			pins.WriteString(line)
-		}
+		all.WriteString(hex.EncodeToString(sum[:]) + "  " + f + "\n")
 	}
-	if err := os.WriteFile(filepath.Join(o.out, "pins"), []byte(pins.String()), 0o644); err != nil { //nolint:gosec // published
+	if err := os.WriteFile(filepath.Join(o.out, "SHA256SUMS"), []byte(all.String()), 0o644); err != nil { //nolint:gosec // published
 		return err
 	}
-	if o.stamp != "" {
-		if err := stamp(o.stamp, o.version, pins.String()); err != nil {
-			return err
-		}
+	if o.stamp == "" {
+		return nil
 	}
-	return os.WriteFile(filepath.Join(o.out, "SHA256SUMS"), []byte(all.String()), 0o644) //nolint:gosec // published
+	return stamp(o.stamp, o.version, all.String())
+}
+
+// notes are the section of the version in the changelog; a version with a suffix is
+// not released yet.
+func notes(changelog, file, version string) error {
+	b, err := os.ReadFile(changelog)
+	if err != nil {
+		return err
+	}
+	heading := "## " + version
+	if strings.ContainsAny(version, "-+") {
+		heading = "## Unreleased"
+	}
+	_, rest, ok := strings.Cut(string(b), "\n"+heading+"\n")
+	if !ok {
+		return fmt.Errorf("%s has no section %q", changelog, heading)
+	}
+	text, _, _ := strings.Cut(rest, "\n## ")
+	return os.WriteFile(file, []byte(strings.TrimSpace(text)+"\n"), 0o644) //nolint:gosec // published
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"crypto/sha256"
+	"debug/elf"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -30,47 +31,81 @@ func sources(t *testing.T) string {
 	return dir
 }
 
-// TestSecondRunGivesTheSameBytes, also under another name and time zone.
-func TestSecondRunGivesTheSameBytes(t *testing.T) {
+// TestRelease: what one run writes, for systems of every kind.
+func TestRelease(t *testing.T) {
 	t.Chdir(sources(t))
-	first, second := t.TempDir(), filepath.Join(t.TempDir(), "elsewhere")
-	o := &options{version: "v1.2.3", out: first, platforms: []string{"linux/" + runtime.GOARCH}}
+	dir := t.TempDir()
+	o := &options{version: "v1.2.3-test", out: dir, platforms: []string{"linux/" + runtime.GOARCH, "linux/ppc64le", "darwin/arm64", "windows/amd64"}}
 	require.NoError(t, run(t.Context(), o))
-	t.Setenv("TZ", "Pacific/Auckland")
-	t.Setenv("USER", "somebody")
-	o.out = second
-	require.NoError(t, run(t.Context(), o))
-	files, err := os.ReadDir(first)
-	require.NoError(t, err)
-	assert.Len(t, files, 4)
-	for _, f := range files {
-		a, err := os.ReadFile(filepath.Join(first, f.Name()))
-		require.NoError(t, err)
-		b, err := os.ReadFile(filepath.Join(second, f.Name()))
-		require.NoError(t, err)
-		assert.Equal(t, string(a), string(b), f.Name())
-	}
-	check := exec.Command("sha256sum", "-c", "SHA256SUMS")
-	check.Dir = first
+	check := exec.Command("sha256sum", "--check", "--strict", "SHA256SUMS")
+	check.Dir = dir
 	out, err := check.CombinedOutput()
 	require.NoError(t, err, string(out))
-	checkArchive(t, first)
-	checkParts(t, first)
+	assert.Equal(t, 8, strings.Count(string(out), ": OK\n"))
+	checkArchive(t, dir)
+	checkParts(t, dir)
+	for archive, want := range map[string][]string{
+		"linux_ppc64le": {"extract-kmods", "plan-kmods", "repack-image", "sign-kmods", "verify-kmods"},
+		"darwin_arm64":  {"plan-kmods", "sign-kmods", "verify-kmods"},
+		"windows_amd64": {"plan-kmods.exe", "sign-kmods.exe"},
+	} {
+		bin := unpack(t, filepath.Join(dir, "kmodseal_"+archive+".tar.gz"))
+		entries, err := os.ReadDir(bin)
+		require.NoError(t, err)
+		var got []string
+		for _, e := range entries {
+			got = append(got, e.Name())
+		}
+		assert.Equal(t, want, got, archive)
+		if strings.HasPrefix(archive, "linux") {
+			static(t, filepath.Join(bin, "sign-kmods"))
+		}
+	}
+}
+
+// static: a program without an interpreter and without libraries runs on any Linux.
+func static(t *testing.T, file string) {
+	t.Helper()
+	f, err := elf.Open(file)
+	require.NoError(t, err)
+	defer f.Close() //nolint:errcheck // only read from
+	for _, p := range f.Progs {
+		assert.NotEqual(t, elf.PT_INTERP, p.Type, file)
+		assert.NotEqual(t, elf.PT_DYNAMIC, p.Type, file)
+	}
+}
+
+func unpack(t *testing.T, archive string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	out, err := exec.Command("tar", "-xzf", archive, "-C", dir).CombinedOutput()
+	require.NoError(t, err, string(out))
+	return dir
 }
 
 func checkArchive(t *testing.T, dir string) {
 	t.Helper()
-	bin := t.TempDir()
-	out, err := exec.Command("tar", "-xzf", filepath.Join(dir, "kmodseal_linux_"+runtime.GOARCH+".tar.gz"), "-C", bin).CombinedOutput()
-	require.NoError(t, err, string(out))
+	bin := unpack(t, filepath.Join(dir, "kmodseal_linux_"+runtime.GOARCH+".tar.gz"))
 	for _, step := range []string{"plan-kmods", "extract-kmods", "sign-kmods", "verify-kmods", "repack-image"} {
 		out, err := exec.Command(filepath.Join(bin, step), "--version").Output()
 		require.NoError(t, err, step)
-		assert.Equal(t, step+" v1.2.3\n", string(out))
+		assert.Equal(t, step+" v1.2.3-test\n", string(out))
+		static(t, filepath.Join(bin, step))
 	}
-	pins, err := os.ReadFile(filepath.Join(dir, "pins"))
-	require.NoError(t, err)
-	assert.True(t, strings.HasPrefix(string(pins), "version v1.2.3\n"))
+}
+
+func TestNotes(t *testing.T) {
+	dir := t.TempDir()
+	log, file := filepath.Join(dir, "CHANGELOG.md"), filepath.Join(dir, "NOTES.md")
+	require.NoError(t, os.WriteFile(log, []byte("# Changelog\n\n## Unreleased\n\n- new\n\n## v1.2.0\n\n- old\n  # no heading\n\n## v1.1.0\n\n- older\n"), 0o600))
+	for version, want := range map[string]string{"v0.0.0-snapshot": "- new\n", "v1.2.0": "- old\n  # no heading\n", "v1.1.0": "- older\n"} {
+		require.NoError(t, notes(log, file, version))
+		got, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.Equal(t, want, string(got), version)
+	}
+	require.ErrorContains(t, notes(log, file, "v1.3.0"), `has no section "## v1.3.0"`)
+	require.ErrorContains(t, notes(log, file, "v1.2"), "has no section")
 }
 
 func checkParts(t *testing.T, dir string) {
@@ -118,13 +153,16 @@ func TestSnapshotTwiceGivesTheSameBytes(t *testing.T) {
 	assert.Equal(t, a, b)
 	for _, want := range []string{
 		"SHA256SUMS", "images.txt", "kmodseal_linux_s390x.tar.gz", "kmodseal_linux_s390x.cdx.json",
-		"images/sign-kmods/index.json", "yaml/actions/pins", "yaml/tasks/seal-image/seal-image.yaml",
+		"NOTES.md", "images/sign-kmods/index.json", "images/tasks/index.json", "yaml/actions/pins", "yaml/tasks/seal-image/seal-image.yaml",
 	} {
 		assert.Contains(t, a, want)
 	}
 	task, err := os.ReadFile(filepath.Join(first, "yaml/tasks/sign-kmods/sign-kmods.yaml"))
 	require.NoError(t, err)
 	assert.Regexp(t, `image: ghcr\.io/kmodseal/sign-kmods:v0\.0\.0-snapshot@sha256:[0-9a-f]{64}\n`, string(task))
+	pins, err := os.ReadFile(filepath.Join(first, "yaml/actions/pins"))
+	require.NoError(t, err)
+	assert.Regexp(t, `^version v0\.0\.0-snapshot\n[0-9a-f]{64}  kmodseal_linux_amd64\.tar\.gz\n[0-9a-f]{64}  kmodseal_linux_s390x\.tar\.gz\n$`, string(pins))
 	component, err := os.ReadFile(filepath.Join(first, "yaml/templates/seal-image/template.yml"))
 	require.NoError(t, err)
 	assert.Regexp(t, `default: "v0\.0\.0-snapshot"\n`, string(component))

@@ -9,14 +9,18 @@ import (
 )
 
 // stamp makes the actions and components below dir take this release's archives:
-// actions/pins, and the defaults of release and checksum in each component and its README.
-func stamp(dir, version, pins string) error {
+// actions/pins, and the defaults of release and checksum in each component and its
+// README. all is SHA256SUMS.
+func stamp(dir, version, all string) error {
+	pins, sums := "version "+version+"\n", []string{}
+	for _, m := range regexp.MustCompile(`(?m)^([0-9a-f]{64})  kmodseal_([a-z]+)_(\w+)\.tar\.gz\n`).FindAllStringSubmatch(all, -1) {
+		pins += m[0]
+		if m[2] == "linux" { // what GitLab's components run on
+			sums = append(sums, m[3]+":"+m[1])
+		}
+	}
 	if err := os.WriteFile(filepath.Join(dir, "actions", "pins"), []byte(pins), 0o644); err != nil { //nolint:gosec // published
 		return err
-	}
-	var sums []string
-	for _, m := range regexp.MustCompile(`(?m)^([0-9a-f]{64})  kmodseal_linux_(\w+)\.tar\.gz$`).FindAllStringSubmatch(pins, -1) {
-		sums = append(sums, m[2]+":"+m[1])
 	}
 	for _, pattern := range []string{"template.yml", "README.md"} {
 		files, err := filepath.Glob(filepath.Join(dir, "templates", "*", pattern))
