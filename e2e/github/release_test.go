@@ -105,6 +105,7 @@ func (r *rehearsal) tags(t *testing.T, before string) {
 	assert.Contains(t, r.read(t, "calls"), "v1 is "+before, "v1 moves when all else is published")
 	task := r.git(t, "show", "v1:tasks/sign-kmods/sign-kmods.yaml")
 	assert.Regexp(t, `image: ghcr\.io/kmodseal/sign-kmods:v1\.2\.3@sha256:[0-9a-f]{64}\n`, task)
+	assert.Contains(t, task, `app.kubernetes.io/version: "1.2.3"`)
 	assert.Contains(t, task, r.lab.Digest(t, "kmodseal/sign-kmods:v1.2.3"))
 	assert.Regexp(t, `default: "v1\.2\.3"\n`, r.git(t, "show", "v1:templates/seal-image/template.yml"))
 }

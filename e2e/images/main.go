@@ -70,6 +70,11 @@ func run(ctx context.Context, o *options) error {
 			return fmt.Errorf("record %s: %w", about.Name, err)
 		}
 	}
+	if o.stamp != "" {
+		if err := stampLabel(o.stamp, o.version); err != nil {
+			return err
+		}
+	}
 	if o.bundle == "" {
 		return nil
 	}

@@ -74,7 +74,7 @@ func tasks(t *testing.T, ns string) {
 
 // local makes the YAML use the images of this build.
 func local(yaml string) string {
-	return strings.NewReplacer("ghcr.io/kmodseal/", registry+"/kmodseal/", ":v0.1.0", ":e2e").Replace(yaml)
+	return strings.NewReplacer("ghcr.io/kmodseal/", registry+"/kmodseal/", ":v1.0.0", ":e2e").Replace(yaml)
 }
 
 // pushSteps puts the images of the steps into the node's registry.
