@@ -28,7 +28,7 @@ func newRehearsal(t *testing.T) *rehearsal {
 	t.Helper()
 	r := &rehearsal{project: newProject(t), work: t.TempDir(), origin: filepath.Join(t.TempDir(), "kmodseal/kmodseal.git"), notes: t.TempDir()}
 	cilab.Sh(t, cilab.Root(t), "git ls-files -z -co --exclude-standard | tar --null --ignore-failed-read -cf - -T - | tar -xf - -C "+r.work)
-	cilab.Sh(t, r.work, "sed -i 's/^## Unreleased$/## v1.2.3/' CHANGELOG.md; "+commit)
+	cilab.Sh(t, r.work, "sed -i '0,/^## /s//## v1.2.3\\n\\n- rehearsed\\n\\n&/' CHANGELOG.md; "+commit)
 	cilab.Sh(t, r.work, "git clone -q --bare . "+r.origin+" && git remote add origin "+r.origin+" && git push -q origin HEAD:refs/tags/v1.2.2 HEAD:refs/tags/v1")
 	require.NoError(t, os.MkdirAll(r.notes+"/v1.2.3", 0o755))
 	for program, script := range map[string]string{
@@ -111,7 +111,8 @@ func (r *rehearsal) tags(t *testing.T, before string) {
 }
 
 func (r *rehearsal) assets(t *testing.T) {
-	cilab.Sh(t, r.notes+"/v1.2.3", "sha256sum --check --strict SHA256SUMS && test -s SHA256SUMS.sigstore.json && test -s NOTES.md")
+	cilab.Sh(t, r.notes+"/v1.2.3", "sha256sum --check --strict SHA256SUMS && test -s SHA256SUMS.sigstore.json")
+	assert.Equal(t, "- rehearsed\n", r.read(t, "v1.2.3/NOTES.md"))
 	assert.Len(t, strings.Fields(r.read(t, "v1.2.3/SHA256SUMS")), 2*2*8, "archive and parts of eight platforms")
 	var archives strings.Builder
 	for line := range strings.Lines(r.read(t, "v1.2.3/SHA256SUMS")) {

@@ -141,21 +141,21 @@ func sums(o *options, files []string) error {
 	return stamp(o.stamp, o.version, all.String())
 }
 
-// notes are the section of the version in the changelog; a version with a suffix is
-// not released yet.
+// notes are the section of the version in the changelog; of a version with a suffix,
+// which is none yet, the first one.
 func notes(changelog, file, version string) error {
 	b, err := os.ReadFile(changelog)
 	if err != nil {
 		return err
 	}
-	heading := "## " + version
+	heading := regexp.QuoteMeta(version)
 	if strings.ContainsAny(version, "-+") {
-		heading = "## Unreleased"
+		heading = ".*"
 	}
-	_, rest, ok := strings.Cut(string(b), "\n"+heading+"\n")
-	if !ok {
-		return fmt.Errorf("%s has no section %q", changelog, heading)
+	at := regexp.MustCompile(`(?m)^## ` + heading + `$`).FindIndex(b)
+	if at == nil {
+		return fmt.Errorf("%s has no section %q", changelog, "## "+version)
 	}
-	text, _, _ := strings.Cut(rest, "\n## ")
+	text, _, _ := strings.Cut(string(b[at[1]:]), "\n## ")
 	return os.WriteFile(file, []byte(strings.TrimSpace(text)+"\n"), 0o644) //nolint:gosec // published
 }
