@@ -78,9 +78,9 @@ e2e-tekton: ## The Tasks on a real Kubernetes with a real Tekton (Debian, root)
 	e2e/tekton/run.sh
 
 .PHONY: e2e-github
-e2e-github: ## The GitHub actions and the shell recipe, run by act
+e2e-github: ## The GitHub actions, the release workflow and the shell recipe, run by act (Debian, root)
 	e2e/github/packages.sh
-	go test -tags e2e -count 1 -timeout 15m -v ./e2e/github/ ./e2e/cilab/
+	go test -tags e2e -count 1 -timeout 30m -v ./e2e/github/ ./e2e/cilab/
 
 .PHONY: e2e-gitlab
 e2e-gitlab: ## The GitLab components, run by gitlab-ci-local (Debian, root)

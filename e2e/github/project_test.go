@@ -91,16 +91,17 @@ func (p *project) act(t *testing.T, workflow string) runLog {
 // run runs act in the folder of a repository, and searches the log for the key.
 func (p *project) run(t *testing.T, dir string, args ...string) (runLog, error) {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(cilab.Root(t), ".cache/bin/act"), append(args, "--json", "--action-offline-mode", "--no-cache-server",
+	cmd := exec.Command(filepath.Join(cilab.Root(t), ".cache/bin/act"), "--json", "--action-offline-mode", "--no-cache-server",
 		"--local-repository", "kmodseal/kmodseal@v1="+p.tag, "--local-repository", "kmodseal/kmodseal@main="+p.branch,
 		"--action-cache-path", p.cache, "--env", "KMODSEAL_RELEASES=file://"+p.rel, "--env", "RUNNER_DEBUG=1", "--env", "ARTIFACTS="+p.artifacts,
 		"--var", "REGISTRY="+p.lab.Registry, "--var", "RESULTS="+p.results,
-		"--secret-file", p.secrets)...)
+		"--secret-file", p.secrets)
 	for _, uses := range p.replaced(t) {
 		cmd.Args = append(cmd.Args, "--local-repository", uses)
 	}
 	cmd.Dir = dir
 	p.where(cmd)
+	cmd.Args = append(cmd.Args, args...)
 	out, err := cmd.CombinedOutput()
 	log := parseLog(out)
 	p.lab.NoKey(t, log.secretText())
