@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/kmodseal/kmodseal/pkg/step/catalog"
 )
 
 type pkg struct {
@@ -38,7 +40,8 @@ func deps(t *testing.T, step string) []pkg {
 // TestNoStepLinks: what belongs to tests alone, and what a step does not need.
 func TestNoStepLinks(t *testing.T) {
 	t.Parallel()
-	for name := range commands() {
+	for _, cmd := range catalog.Steps() {
+		name := cmd.About().Name
 		for _, p := range deps(t, name) {
 			for _, bad := range []string{
 				"github.com/tektoncd/", "k8s.io/", "sigs.k8s.io/", "github.com/stretchr/", "testing", "github.com/kmodseal/kmodseal/pkg/oracle",

@@ -10,27 +10,13 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/kmodseal/kmodseal/pkg/step"
-	"github.com/kmodseal/kmodseal/pkg/step/extractkmods"
-	"github.com/kmodseal/kmodseal/pkg/step/plankmods"
-	"github.com/kmodseal/kmodseal/pkg/step/repackimage"
-	"github.com/kmodseal/kmodseal/pkg/step/signkmods"
-	"github.com/kmodseal/kmodseal/pkg/step/verifykmods"
+	"github.com/kmodseal/kmodseal/pkg/step/catalog"
 )
-
-func commands() map[string]func() step.Command {
-	return map[string]func() step.Command{
-		"extract-kmods": extractkmods.New,
-		"sign-kmods":    signkmods.New,
-		"plan-kmods":    plankmods.New,
-		"verify-kmods":  verifykmods.New,
-		"repack-image":  repackimage.New,
-	}
-}
 
 func TestMain(m *testing.M) {
 	mains := map[string]func(){}
-	for name, cmd := range commands() {
-		mains[name] = func() { os.Exit(step.Main(cmd())) }
+	for _, cmd := range catalog.Steps() {
+		mains[cmd.About().Name] = func() { os.Exit(step.Main(cmd)) }
 	}
 	testscript.Main(m, mains)
 }

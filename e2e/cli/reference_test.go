@@ -12,15 +12,17 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kmodseal/kmodseal/pkg/step"
+	"github.com/kmodseal/kmodseal/pkg/step/catalog"
 )
 
 var update = flag.Bool("update", false, "write the reference pages")
 
 func TestReferencePages(t *testing.T) {
 	t.Parallel()
-	for name, cmd := range commands() {
+	for _, cmd := range catalog.Steps() {
+		name := cmd.About().Name
 		var page bytes.Buffer
-		require.NoError(t, step.Reference(&page, cmd()))
+		require.NoError(t, step.Reference(&page, cmd))
 		file := filepath.Join("..", "..", "docs", "reference", name+".md")
 		if *update {
 			require.NoError(t, os.WriteFile(file, page.Bytes(), 0o644))
@@ -45,8 +47,9 @@ func TestEveryFlagHasAScript(t *testing.T) {
 			used[m[1]] += m[2] + " "
 		}
 	}
-	for name, cmd := range commands() {
-		flags, err := step.Flags(cmd())
+	for _, cmd := range catalog.Steps() {
+		name := cmd.About().Name
+		flags, err := step.Flags(cmd)
 		require.NoError(t, err)
 		for _, f := range flags {
 			assert.Regexp(t, `--`+f.Name+`[ =]`, used[name], "%s --%s", name, f.Name)
