@@ -60,7 +60,7 @@ func run(ctx context.Context, bin string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	second, err := d.seal(host, "again")
+	second, err := d.seal(host, "again", "--quiet")
 	if err != nil {
 		return err
 	}
@@ -97,8 +97,9 @@ func (d *demo) prepare(host string) error {
 		os.WriteFile(filepath.Join(d.dir, "cert.pem"), c, 0o600))
 }
 
-// seal runs the steps as a user would and gives the digest under tag.
-func (d *demo) seal(host, tag string) (string, error) {
+// seal runs the steps as a user would, with further flags, and gives the digest
+// under tag.
+func (d *demo) seal(host, tag string, flags ...string) (string, error) {
 	src, dst := host+"/driver:unsigned", host+"/driver:"+tag
 	for _, step := range [][]string{
 		{"extract-kmods", "--source", src, "--kernel", sample.Release, "--insecure"},
@@ -107,6 +108,7 @@ func (d *demo) seal(host, tag string) (string, error) {
 		{"repack-image", "--destination", dst, "--trust", "cert.pem", "--insecure"},
 		{"verify-kmods", "--source", dst, "--trust", "cert.pem", "--insecure"},
 	} {
+		step = append(step, flags...)
 		fmt.Fprintf(d.out, "\n$ %s\n", strings.Join(step, " "))
 		cmd := exec.CommandContext(d.ctx, filepath.Join(d.bin, step[0]), step[1:]...)
 		cmd.Dir, cmd.Stdout, cmd.Stderr = d.dir, d.out, d.out
