@@ -215,8 +215,11 @@ func TestFolderToFolder(t *testing.T) {
 	two, err := os.Stat(filepath.Join(out, "lib/modules/6.1.0-test/a2.ko"))
 	require.NoError(t, err)
 	assert.True(t, os.SameFile(one, two))
+	assert.True(t, res.Pushed)
+	assert.False(t, mustRun(t, o).Pushed, "the destination holds it")
+	require.NoError(t, os.WriteFile(filepath.Join(out, "more"), nil, 0o600))
 	_, err = Run(context.Background(), o)
-	assert.Equal(t, fault.Usage, fault.ClassOf(err), "the destination is not empty")
+	assert.Equal(t, fault.Usage, fault.ClassOf(err), "the destination holds something else")
 }
 
 func TestImageToFolder(t *testing.T) {

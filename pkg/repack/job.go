@@ -109,7 +109,8 @@ func (j *job) target(ctx context.Context) error {
 		if len(j.AlsoTags) > 0 {
 			return fault.New(fault.Usage, "a folder has no tags").Hint("leave --also-tag out")
 		}
-		return emptyOrNew(j.to.Name)
+		_, err := emptyOrNew(j.to.Name)
+		return err
 	}
 	o := j.Images
 	if j.Progress != nil {

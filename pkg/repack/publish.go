@@ -27,8 +27,9 @@ func (j *job) publish(ctx context.Context, out *outcome) (*Result, error) {
 		Signer: strings.Join(out.signers.names, ", "), Fingerprint: strings.Join(out.signers.prints, ", "),
 	}
 	if j.to.Kind == source.Dir {
-		res.Pushed = true
-		return res, j.writeTree(ctx, out)
+		var err error
+		res.Pushed, err = j.writeTree(ctx, out)
+		return res, err
 	}
 	h, err := out.digest()
 	if err != nil {
@@ -36,11 +37,11 @@ func (j *job) publish(ctx context.Context, out *outcome) (*Result, error) {
 	}
 	res.Digest = h.String()
 	d := j.dest
-	there, ok, err := d.Digest(ctx)
+	held, err := d.Holds(ctx, out.img, out.idx)
 	if err != nil {
 		return nil, err
 	}
-	if res.Pushed = !ok || there != h; res.Pushed {
+	if res.Pushed = !held; res.Pushed {
 		if err := j.put(ctx, d, out, h); err != nil {
 			return nil, err
 		}
@@ -75,12 +76,11 @@ func (j *job) url() string {
 	return j.to.String()
 }
 
-// writeTree unpacks the result.
-func (j *job) writeTree(ctx context.Context, out *outcome) error {
+// writeTree unpacks the result, unless it is there.
+func (j *job) writeTree(ctx context.Context, out *outcome) (written bool, err error) {
 	if out.tars == nil {
-		var err error
 		if out.tars, err = tarsOf(out.img); err != nil {
-			return err
+			return false, err
 		}
 	}
 	return unpack(ctx, j.to.Name, out.tars, j.Warn)

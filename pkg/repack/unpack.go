@@ -13,50 +13,74 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kmodseal/kmodseal/pkg/extract"
 	"github.com/kmodseal/kmodseal/pkg/fault"
 	"github.com/kmodseal/kmodseal/pkg/imagefs"
 )
 
-// unpack writes the flattened view of tars, lowest first, to the folder dir,
-// which must be new or empty: into a temporary folder beside it, then by rename.
-// The owner is set by root only; extended attributes, device nodes, pipes and
-// sockets are left out.
-func unpack(ctx context.Context, dir string, tars []tarball, warn func(string, ...any)) (err error) {
-	if err := emptyOrNew(dir); err != nil {
-		return err
+// unpack writes the flattened view of tars, lowest first, to the folder dir:
+// into a temporary folder beside it, then by rename. A folder that holds the same
+// tree (extract.FolderDigest) is left alone, one that holds anything else is
+// refused. The owner is set by root only; extended attributes, device nodes, pipes
+// and sockets are left out.
+func unpack(ctx context.Context, dir string, tars []tarball, warn func(string, ...any)) (written bool, err error) {
+	free, err := emptyOrNew(dir)
+	if err != nil {
+		return false, err
 	}
 	parent := filepath.Dir(dir)
 	if err := os.MkdirAll(parent, 0o755); err != nil { //nolint:gosec // G301: as mkdir -p
-		return fmt.Errorf("create destination: %w", err)
+		return false, fmt.Errorf("create destination: %w", err)
 	}
 	tmp, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+"-*")
 	if err != nil {
-		return fmt.Errorf("create destination: %w", err)
+		return false, fmt.Errorf("create destination: %w", err)
 	}
 	defer func() {
-		if err != nil {
+		if !written {
 			err = errors.Join(err, os.RemoveAll(tmp))
 		}
 	}()
 	if err := unpackInto(ctx, tmp, tars, warn); err != nil {
-		return err
+		return false, err
+	}
+	if !free {
+		return false, sameTree(ctx, dir, tmp)
 	}
 	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("replace destination: %w", err)
+		return false, fmt.Errorf("replace destination: %w", err)
 	}
-	return os.Rename(tmp, dir)
+	err = os.Rename(tmp, dir)
+	return err == nil, err
 }
 
-// emptyOrNew refuses a folder that holds anything.
-func emptyOrNew(dir string) error {
+// emptyOrNew says whether the folder dir is not there or holds nothing.
+func emptyOrNew(dir string) (bool, error) {
 	entries, err := os.ReadDir(dir)
-	if err == nil && len(entries) == 0 || errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, fault.New(fault.Usage, "destination: %w", err)
+	}
+	return len(entries) == 0, nil
+}
+
+// sameTree refuses dir unless it holds what tmp does.
+func sameTree(ctx context.Context, dir, tmp string) error {
+	var digests [2]string
+	for i, name := range []string{dir, tmp} {
+		root, err := os.OpenRoot(name)
+		if err != nil {
+			return err
+		}
+		digests[i], err = extract.FolderDigest(ctx, root)
+		_ = root.Close() // read only
+		if err != nil {
+			return fmt.Errorf("read destination: %w", err)
+		}
+	}
+	if digests[0] == digests[1] {
 		return nil
 	}
-	if err != nil {
-		return fault.New(fault.Usage, "destination: %w", err)
-	}
-	return fault.New(fault.Usage, "destination folder %s is not empty", dir).Hint("name a new folder, or empty this one")
+	return fault.New(fault.Usage, "destination folder %s holds something else", dir).Hint("name a new folder, or empty this one")
 }
 
 func unpackInto(ctx context.Context, dir string, tars []tarball, warn func(string, ...any)) error {

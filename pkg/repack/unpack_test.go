@@ -51,7 +51,9 @@ func TestUnpack(t *testing.T) {
 		"whiteout of nothing":      {[][]item{{gone1("d/a"), reg("a", x)}}, []string{"a=x", "d/"}},
 	} {
 		out := filepath.Join(t.TempDir(), "out")
-		require.NoError(t, unpack(context.Background(), out, streams(t, c.layers...), func(string, ...any) {}), name)
+		written, err := unpack(context.Background(), out, streams(t, c.layers...), func(string, ...any) {})
+		require.NoError(t, err, name)
+		assert.True(t, written, name)
 		assert.ElementsMatch(t, c.want, short(t, out), name)
 	}
 }
@@ -75,7 +77,7 @@ func short(t testing.TB, dir string) (out []string) {
 func refused(t *testing.T, name string, tars []tarball) error {
 	t.Helper()
 	place := t.TempDir()
-	refusal := unpack(context.Background(), filepath.Join(place, "out"), tars, nil)
+	_, refusal := unpack(context.Background(), filepath.Join(place, "out"), tars, nil)
 	left, err := os.ReadDir(place)
 	require.NoError(t, err)
 	assert.Empty(t, left, name)
@@ -100,7 +102,8 @@ func TestUnpackRefusesHoles(t *testing.T) {
 		require.ErrorContains(t, err, `unpack "large": the files exceed 64 GiB`)
 		assert.Equal(t, fault.Input, fault.ClassOf(err))
 		out := filepath.Join(t.TempDir(), "out")
-		require.NoError(t, unpack(context.Background(), out, archive("small"), nil))
+		_, err = unpack(context.Background(), out, archive("small"), nil)
+		require.NoError(t, err)
 		b, err := os.ReadFile(filepath.Join(out, "small"))
 		require.NoError(t, err)
 		assert.Equal(t, make([]byte, 65<<10), b)
@@ -120,5 +123,28 @@ func TestUnpackRefuses(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	assert.Error(t, unpack(context.Background(), file, nil, nil))
+	_, err := unpack(context.Background(), file, nil, nil)
+	require.Error(t, err)
+}
+
+// TestUnpackTwice: the same tree is left alone, any other is refused and left alone.
+func TestUnpackTwice(t *testing.T) {
+	t.Parallel()
+	place := t.TempDir()
+	quiet := func(string, ...any) {}
+	out := filepath.Join(place, "out")
+	tars := streams(t, []item{reg("d/a", []byte("x")), sym("l", "d/a")})
+	_, err := unpack(context.Background(), out, tars, quiet)
+	require.NoError(t, err)
+	written, err := unpack(context.Background(), out, tars, quiet)
+	require.NoError(t, err)
+	assert.False(t, written)
+	require.NoError(t, os.WriteFile(filepath.Join(out, "d/b"), nil, 0o600))
+	_, err = unpack(context.Background(), out, tars, quiet)
+	assert.Equal(t, fault.Usage, fault.ClassOf(err))
+	require.ErrorContains(t, err, "holds something else")
+	assert.FileExists(t, filepath.Join(out, "d/b"))
+	left, err := os.ReadDir(place)
+	require.NoError(t, err)
+	assert.Len(t, left, 1)
 }

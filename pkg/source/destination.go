@@ -61,6 +61,21 @@ func (d *Destination) Digest(ctx context.Context) (digest v1.Hash, ok bool, err 
 	return d.to.digest(ctx)
 }
 
+// Holds says whether r names img or idx (one of them nil) already. A
+// docker-archive has no digest of its own: there the configuration decides, which
+// names the content of every layer.
+func (d *Destination) Holds(ctx context.Context, img v1.Image, idx v1.ImageIndex) (bool, error) {
+	o, err := newObject(img, idx)
+	if err != nil {
+		return false, err
+	}
+	if d.ref.Kind == DockerArchive {
+		return d.ref.savedAlready(ctx, o), ctx.Err()
+	}
+	there, ok, err := d.to.digest(ctx)
+	return ok && there == o.digest, err
+}
+
 // Put writes img or idx (one of them nil): blobs, then manifests by digest, then
 // the tag. What the destination holds already is not written again, and blobs
 // of the same registry are mounted. After an error the tag names what it named

@@ -86,3 +86,24 @@ func TestEveryKindToEveryKindKeepsDigests(t *testing.T) {
 		}
 	}
 }
+
+func TestHolds(t *testing.T) {
+	t.Parallel()
+	img := testImage(t, types.OCIManifestSchema1, "linux", "amd64")
+	other := testImage(t, types.OCIManifestSchema1, "linux", "arm64")
+	rec, dir := startRegistry(t), t.TempDir()
+	for kind, name := range places(rec, dir, "held") {
+		holds := func(name string, img v1.Image) bool {
+			d, err := Create(t.Context(), mustParse(t, name), testOptions())
+			require.NoError(t, err)
+			ok, err := d.Holds(t.Context(), img, nil)
+			require.NoError(t, err, kind)
+			return ok
+		}
+		assert.False(t, holds(name, img), "%s: nothing is there", kind)
+		mustPut(t, name, img, nil)
+		assert.True(t, holds(name, img), kind)
+		assert.False(t, holds(name, other), kind)
+		assert.False(t, holds(name+"2", img), "%s: another tag", kind)
+	}
+}

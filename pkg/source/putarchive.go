@@ -51,6 +51,23 @@ func (t *archiveTarget) digest(ctx context.Context) (v1.Hash, bool, error) {
 	return s.Digest, true, nil
 }
 
+// savedAlready compares the image of a docker-archive; what cannot be read is
+// another.
+func (r Ref) savedAlready(ctx context.Context, o object) bool {
+	want, err := o.only()
+	if err != nil {
+		return false // Put explains it
+	}
+	s, err := Open(ctx, r, Options{})
+	if err != nil {
+		return false
+	}
+	defer func() { _ = s.Close() }()
+	a, aerr := want.ConfigName()
+	b, berr := s.Images[0].ConfigName()
+	return aerr == nil && berr == nil && a == b
+}
+
 func (t *archiveTarget) put(ctx context.Context, o object) error {
 	return t.write(ctx, o, []string{t.ref.Tag})
 }
