@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -170,6 +171,33 @@ func run(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s: %s holds %s", args[1], stream, leak)
 		}
 	}
+	if problem := explained(args[1], ts.ReadFile("stderr"), want); problem != "" {
+		ts.Fatalf("%s: exit code %d: %s", args[1], want, problem)
+	}
+}
+
+// explained says what a step's message lacks: one line with the cause and, where
+// the input is refused, a hint on what to do.
+func explained(step, stderr string, code int) string {
+	if code == 0 || step == "plan-kmods" || strings.HasPrefix(stderr, "{") || strings.Contains(stderr, "would not load") {
+		return ""
+	}
+	causes, hints := 0, 0
+	for line := range strings.Lines(stderr) {
+		if strings.HasPrefix(line, step+": ") {
+			causes++
+		}
+		if strings.HasPrefix(line, "hint: ") {
+			hints++
+		}
+	}
+	switch {
+	case causes != 1:
+		return fmt.Sprintf("%d lines with a cause", causes)
+	case hints == 0 && slices.Contains([]int{2, 3, 4, 9}, code):
+		return "no hint"
+	}
+	return ""
 }
 
 // noleak: no file of the script's folder but keys/ holds anything of the key,

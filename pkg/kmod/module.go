@@ -45,7 +45,7 @@ type Symbol struct {
 func Parse(plain []byte) (*Module, error) {
 	f, err := readELF(plain)
 	if err != nil {
-		return nil, fault.New(fault.Input, "not a kernel module: %w", err)
+		return nil, fault.New(fault.Input, "not a kernel module: %w", err).Hint(whatIs)
 	}
 	info, ok := f.section(".modinfo")
 	if !ok || len(info) == 0 {
@@ -53,7 +53,7 @@ func Parse(plain []byte) (*Module, error) {
 			Hint("a .ko.debug file holds debug symbols only, a .o file is a module before its last link")
 	}
 	if len(info) > maxInfo {
-		return nil, fault.New(fault.Input, "not a kernel module: .modinfo of %d bytes", len(info))
+		return nil, fault.New(fault.Input, "not a kernel module: .modinfo of %d bytes", len(info)).Hint(whatIs)
 	}
 	m := &Module{Machine: f.goarch(), Info: modinfo(info)}
 	m.Name = first(m.Info["name"])
@@ -61,10 +61,12 @@ func Parse(plain []byte) (*Module, error) {
 	m.Depends = list(first(m.Info["depends"]))
 	m.Namespaces = m.Info["import_ns"]
 	if m.Undefined, m.Exports, err = f.readSymbols(); err != nil {
-		return nil, fault.New(fault.Input, "not a kernel module: %w", err)
+		return nil, fault.New(fault.Input, "not a kernel module: %w", err).Hint(whatIs)
 	}
 	return m, nil
 }
+
+const whatIs = "a module is a relocatable ELF file with a .modinfo section, as kbuild makes it: look at where the file comes from"
 
 // modinfo splits the section into its key=value strings, as the kernel's
 // get_next_modinfo does.

@@ -104,9 +104,9 @@ func (t *tree) file(f *target) (manifest.Module, error) {
 func read(f *os.File, fi os.FileInfo) ([]byte, error) {
 	switch {
 	case !fi.Mode().IsRegular():
-		return nil, fault.New(fault.Input, "not a regular file")
+		return nil, fault.New(fault.Input, "not a regular file").Hint(nameModules)
 	case fi.Size() > kmod.DefaultLimit:
-		return nil, fault.New(fault.Input, "bigger than %d bytes: not a module", kmod.DefaultLimit)
+		return nil, fault.New(fault.Input, "bigger than %d bytes: not a module", kmod.DefaultLimit).Hint(nameModules)
 	}
 	b := bytes.NewBuffer(make([]byte, 0, fi.Size()+bytes.MinRead))
 	_, err := b.ReadFrom(io.LimitReader(f, kmod.DefaultLimit))

@@ -65,10 +65,12 @@ func find(paths []string, warn func(string, ...any)) (*finder, error) {
 	slices.SortFunc(f.targets, func(a, b *target) int { return strings.Compare(a.shown, b.shown) })
 	if len(f.targets) == 0 {
 		return nil, fault.New(fault.Input, "no modules in %s", strings.Join(paths, ", ")).
-			Hint("a module is a file called *.ko, *.ko.gz, *.ko.xz or *.ko.zst")
+			Hint(nameModules)
 	}
 	return f, nil
 }
+
+const nameModules = "name files called *.ko, *.ko.gz, *.ko.xz or *.ko.zst, or folders with such files"
 
 // argument takes one path of the command line: a file, a folder, or a symbolic
 // link to either.
@@ -76,16 +78,16 @@ func (f *finder) argument(p string) error {
 	real, fi, err := resolve(p)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fault.New(fault.Input, "%s: no such file or folder", p)
+		return fault.New(fault.Input, "%s: no such file or folder", p).Hint(nameModules)
 	case err != nil:
 		return fmt.Errorf("find modules: %w", err)
 	case fi.IsDir():
 		return f.folder(filepath.Clean(p), real)
 	case !fi.Mode().IsRegular():
-		return fault.New(fault.Input, "%s: neither a file nor a folder", p)
+		return fault.New(fault.Input, "%s: neither a file nor a folder", p).Hint(nameModules)
 	case !kmod.IsName(filepath.Base(p)) && !kmod.IsName(filepath.Base(real)):
 		return fault.New(fault.Input, "%s: not a module by its name", p).
-			Hint("a module is a file called *.ko, *.ko.gz, *.ko.xz or *.ko.zst")
+			Hint(nameModules)
 	}
 	link := ""
 	if l, err := os.Lstat(p); err == nil && l.Mode()&fs.ModeSymlink != 0 {
@@ -130,7 +132,7 @@ func (f *finder) folder(shown, real string) error {
 		case module && d.Type()&fs.ModeSymlink != 0:
 			return f.link(name, p, shown, real)
 		case module:
-			return fault.New(fault.Input, "%s: not a regular file", name)
+			return fault.New(fault.Input, "%s: not a regular file", name).Hint(nameModules)
 		}
 		return nil
 	})

@@ -26,7 +26,7 @@ func fact[T any](file string, parse func(io.Reader) (T, error)) (none T, err err
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return none, fault.New(fault.Input, "%w", err)
+		return none, fault.New(fault.Input, "%w", err).Hint("the packages of the kernel and of its headers have it")
 	}
 	defer f.Close()
 	t, err := parse(f)

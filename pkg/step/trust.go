@@ -38,14 +38,14 @@ func Trust(paths []string) ([]*x509.Certificate, error) {
 func TrustFiles(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fault.New(fault.Key, "--trust: %w", err)
+		return nil, fault.New(fault.Key, "--trust: %w", err).Hint("give the certificate of the signing key, PEM or DER, or a folder with it")
 	}
 	if !info.IsDir() {
 		return []string{path}, nil
 	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
-		return nil, fault.New(fault.Key, "--trust: %w", err)
+		return nil, fault.New(fault.Key, "--trust: %w", err).Hint("give the certificate of the signing key, PEM or DER, or a folder with it")
 	}
 	var files []string
 	for _, e := range entries {

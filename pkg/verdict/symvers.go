@@ -42,7 +42,8 @@ func ParseSymvers(r io.Reader) (*Symvers, error) {
 			continue
 		}
 		if !s.line(lines.Text()) {
-			return nil, fault.New(fault.Input, "read Module.symvers: line %d is not CRC, symbol, module and kind of export", n)
+			return nil, fault.New(fault.Input, "read Module.symvers: line %d is not CRC, symbol, module and kind of export", n).
+				Hint("give the Module.symvers of the kernel's headers package")
 		}
 	}
 	if err := lines.Err(); err != nil {

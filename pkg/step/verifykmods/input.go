@@ -102,7 +102,7 @@ func files(paths []string) (*input, error) {
 	f := &finder{input: &input{close: func() {}}, seen: map[string]bool{}}
 	for _, p := range paths {
 		if err := f.argument(p); err != nil {
-			return nil, fault.New(fault.Input, "%w", err)
+			return nil, fault.New(fault.Input, "%w", err).Hint(nameModules)
 		}
 	}
 	for _, l := range f.links { // last, so that a file is shown by its own name
@@ -111,7 +111,7 @@ func files(paths []string) (*input, error) {
 			err = f.add(l)
 		}
 		if err != nil {
-			return nil, fault.New(fault.Input, "%w", err)
+			return nil, fault.New(fault.Input, "%w", err).Hint(nameModules)
 		}
 	}
 	return f.input, nil
@@ -172,7 +172,7 @@ func (in *input) judge(ctx context.Context, name string, j *verdict.Judge, progr
 			}
 			stored, err := read(it.file)
 			if err != nil {
-				return err
+				return fault.New(fault.ClassOf(err), "%w", err).Hint(nameModules)
 			}
 			found[i] = j.Examine(verdict.Module{Path: it.path, Platform: it.platform, Stored: stored})
 			progress("check modules", done.Add(1), int64(len(in.items)))
@@ -187,6 +187,8 @@ func (in *input) judge(ctx context.Context, name string, j *verdict.Judge, progr
 	}
 	return r.Count(), nil
 }
+
+const nameModules = "name module files, or folders with files called *.ko, *.ko.gz, *.ko.xz or *.ko.zst"
 
 // read refuses what is no regular file, and what is larger than any module.
 func read(file string) ([]byte, error) {

@@ -26,7 +26,7 @@ func (c *command) judge(ctx context.Context, s *step.Session) (*verdict.Judge, e
 	for _, f := range c.Revoked {
 		b, err := read(f)
 		if err != nil {
-			return nil, fault.New(fault.Key, "--revoked: %w", err)
+			return nil, fault.New(fault.Key, "--revoked: %w", err).Hint("give revoked certificates, PEM or DER, or a revocation list")
 		}
 		t, err := verdict.ParseRevoked(f, b, verdict.MOK)
 		if err != nil {
@@ -58,7 +58,7 @@ func (c *command) trust(config *verdict.Config) error {
 		for _, f := range files {
 			data, err := read(f)
 			if err != nil {
-				return fault.New(fault.Key, "--trust: %w", err)
+				return fault.New(fault.Key, "--trust: %w", err).Hint("give the certificate of the signing key, PEM or DER, or a folder with it")
 			}
 			t, err := verdict.ParseTrust(f, data, where)
 			if err != nil {
