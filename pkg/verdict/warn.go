@@ -31,11 +31,41 @@ func (g *judging) warnings(state State) []string {
 	if g.anchor.anchor.Where == MOK {
 		out = append(out, shimWarnings(g.anchor.anchor.DER)...)
 	}
-	if c := g.v.Anchor; c != nil {
-		out = append(out, dateWarnings(c, g.config.Now)...)
-		out = append(out, usageWarnings(c, g.anchor.anchor.Where)...)
+	leaf := g.embedded()
+	if leaf != nil {
+		out = append(out, dateWarnings("the signer's certificate", leaf, g.config.Now)...)
+		out = append(out, usageWarnings("the signer's certificate", leaf)...)
+	}
+	c := g.v.Anchor
+	if c == nil {
+		return out
+	}
+	out = append(out, dateWarnings("the trusted certificate", c, g.config.Now)...)
+	if leaf == nil { // it signs modules itself
+		out = append(out, usageWarnings("the trusted certificate", c)...)
+	}
+	if g.anchor.anchor.Where == MOK && !c.IsCA && !signsModules(c) {
+		out = append(out, "shim takes this MOK certificate for boot loaders and kernels, too: give it the module signing usage 1.3.6.1.4.1.2312.16.1.2 to keep it to modules")
 	}
 	return out
+}
+
+// embedded is the signer's certificate where the signature carries it and
+// another one vouches for it.
+func (g *judging) embedded() *x509.Certificate {
+	for _, s := range g.message.signers {
+		if s.signer == nil || bytes.Equal(s.signer.raw, g.anchor.raw) {
+			continue
+		}
+		if c, err := x509.ParseCertificate(s.signer.raw); err == nil {
+			return c
+		}
+	}
+	return nil
+}
+
+func signsModules(c *x509.Certificate) bool {
+	return slices.ContainsFunc(c.UnknownExtKeyUsage, ekuModuleSigning().Equal)
 }
 
 // innerWarnings: the kernel looks at the outermost signature only.
@@ -79,33 +109,29 @@ func shimWarnings(der []byte) []string {
 	return []string{"shim does not take the certificate into the MOK list: it must be of 256 bytes or more (DER that starts with 30 82)"}
 }
 
-func dateWarnings(c *x509.Certificate, now time.Time) []string {
+func dateWarnings(what string, c *x509.Certificate, now time.Time) []string {
 	switch {
 	case now.IsZero():
 		return nil
 	case now.After(c.NotAfter):
-		return []string{"the certificate expired on " + c.NotAfter.UTC().Format(time.DateOnly) + "; the kernel does not look at dates"}
+		return []string{what + " expired on " + c.NotAfter.UTC().Format(time.DateOnly) + "; the kernel does not look at dates"}
 	case now.Before(c.NotBefore):
-		return []string{"the certificate is valid from " + c.NotBefore.UTC().Format(time.DateOnly) + " only; the kernel does not look at dates"}
+		return []string{what + " is valid from " + c.NotBefore.UTC().Format(time.DateOnly) + " only; the kernel does not look at dates"}
 	}
 	return nil
 }
 
-func usageWarnings(c *x509.Certificate, where Place) []string {
+func usageWarnings(what string, c *x509.Certificate) []string {
 	var out []string
 	if c.KeyUsage != 0 && c.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageCertSign) == 0 {
-		out = append(out, "the certificate's key usage has neither digitalSignature nor keyCertSign; the kernel does not look at it")
+		out = append(out, what+" has neither digitalSignature nor keyCertSign as its key usage; the kernel does not look at it")
 	}
 	if c.SignatureAlgorithm == x509.SHA1WithRSA || c.SignatureAlgorithm == x509.ECDSAWithSHA1 {
-		out = append(out, "the certificate itself is signed with SHA-1")
+		out = append(out, what+" is itself signed with SHA-1")
 	}
-	moduleSigning := slices.ContainsFunc(c.UnknownExtKeyUsage, ekuModuleSigning().Equal)
 	code := slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageCodeSigning) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
-	if len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) > 0 && !code && !moduleSigning {
-		out = append(out, "the certificate's extended key usage does not have codeSigning; the kernel does not look at it")
-	}
-	if where == MOK && !moduleSigning && !c.IsCA {
-		out = append(out, "shim takes this MOK certificate for boot loaders and kernels, too: give it the module signing usage 1.3.6.1.4.1.2312.16.1.2 to keep it to modules")
+	if len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) > 0 && !code && !signsModules(c) {
+		out = append(out, what+" does not have codeSigning as its extended key usage; the kernel does not look at it")
 	}
 	return out
 }

@@ -46,6 +46,7 @@ func (l lab) judge(t *testing.T, name string) verdict.Verdict {
 
 func TestWarnings(t *testing.T) {
 	t.Parallel()
+	later := func(c *verdict.Config) { c.Now = c.Now.AddDate(40, 0, 0) }
 	for name, c := range map[string]struct {
 		lab
 		module string
@@ -59,6 +60,7 @@ func TestWarnings(t *testing.T) {
 		"shim":            {lab{enrol: []string{"good2048"}}, "mok-rsa2048-sha256", verdict.Loads, "1.3.6.1.4.1.2312.16.1.2"},
 		"revoked":         {lab{enrol: []string{"revoked"}, revoke: []string{"revoked"}}, "mok-revoked-mokx", verdict.Loads, "does not look at"},
 		"signed twice":    {lab{enrol: []string{"good2048"}}, "resigned-outer-good", verdict.Loads, "1 more signature"},
+		"expired leaf":    {lab{enrol: []string{"ca"}, change: later}, "cms-leaf-embedded", verdict.Loads, "the signer's certificate expired on"},
 		"tolerated":       {lab{change: secureBootOff}, "unsigned", verdict.Loads, "taints the kernel"},
 		"destroyed trust": {lab{builtin: []string{"distro"}}, "distro-resigned-stranger", verdict.UnavailableKey, "destroyed trust"},
 	} {
