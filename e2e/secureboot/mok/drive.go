@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -55,8 +56,13 @@ func Drive(ctx context.Context, socket, log, password string, verbs ...Verb) err
 		return err
 	}
 	defer file.Close()
-	c := &console{conn: conn, done: make(chan struct{})}
+	c := &console{conn: conn, done: make(chan struct{}), pause: 700 * time.Millisecond, patience: 5 * time.Second}
 	go c.listen(file)
+	return c.answer(ctx, password, verbs)
+}
+
+// answer goes through MokManager once for each verb, and waits until the machine is off.
+func (c *console) answer(ctx context.Context, password string, verbs []Verb) error {
 	for _, v := range verbs {
 		for _, s := range screens(v, password) {
 			if err := c.expect(ctx, s.wait); err != nil {
@@ -68,7 +74,7 @@ func Drive(ctx context.Context, socket, log, password string, verbs ...Verb) err
 		}
 	}
 	select {
-	case <-c.done: // the machine is off
+	case <-c.done:
 	case <-ctx.Done():
 	}
 	return ctx.Err()
@@ -94,9 +100,12 @@ type console struct {
 	seen  bytes.Buffer // behind the text that was found last
 	total int
 	done  chan struct{}
+
+	pause    time.Duration // of silence, after which a screen is drawn
+	patience time.Duration // until a key counts as lost
 }
 
-func (c *console) listen(log *os.File) {
+func (c *console) listen(log io.Writer) {
 	defer close(c.done)
 	b := make([]byte, 4096)
 	for {
@@ -164,11 +173,10 @@ func (c *console) press(ctx context.Context, key string) error {
 			return err
 		}
 		if key != down && key != enter {
-			time.Sleep(150 * time.Millisecond)
+			time.Sleep(c.pause / 5)
 			return nil
 		}
-		for range 100 {
-			time.Sleep(50 * time.Millisecond)
+		for until := time.Now().Add(c.patience); time.Now().Before(until); time.Sleep(c.pause / 14) {
 			if c.said() > before || ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -181,7 +189,7 @@ func (c *console) press(ctx context.Context, key string) error {
 func (c *console) quiet(ctx context.Context) {
 	for before := -1; before != c.said() && ctx.Err() == nil; {
 		before = c.said()
-		time.Sleep(700 * time.Millisecond)
+		time.Sleep(c.pause)
 	}
 }
 
