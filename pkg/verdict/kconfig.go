@@ -3,12 +3,12 @@ package verdict
 import (
 	"bufio"
 	"bytes"
-	"compress/gzip"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/kmod"
 )
 
 // KernelConfig is a kernel's .config: option without CONFIG_ -> y, m, n or a
@@ -56,17 +56,14 @@ func (c KernelConfig) line(l string) {
 	}
 }
 
-// readAll reads at most limit bytes, gunzipped where they are gzip.
+// readAll reads at most limit bytes, unpacked where they are gzip, xz or zstd.
 func readAll(r io.Reader, limit int64) ([]byte, error) {
-	b := bufio.NewReader(r)
-	if head, _ := b.Peek(2); bytes.Equal(head, []byte{0x1f, 0x8b}) {
-		z, err := gzip.NewReader(b)
-		if err != nil {
-			return nil, err
-		}
-		return limited(z, limit)
+	data, err := limited(r, limit)
+	if err != nil {
+		return nil, err
 	}
-	return limited(b, limit)
+	plain, _, err := kmod.Decode(data, limit)
+	return plain, err
 }
 
 func limited(r io.Reader, limit int64) ([]byte, error) {

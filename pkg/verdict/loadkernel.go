@@ -70,7 +70,7 @@ func (k *kernelFiles) visit(p string, d fs.DirEntry, err error) error {
 	case base == ".config" || base == "config" && strings.Contains(p, "modules/"),
 		strings.HasPrefix(base, "config-") && parseVersion(base[len("config-"):]).known():
 		first(&at.config, p)
-	case base == "Module.symvers" || strings.HasPrefix(base, "symvers") && strings.HasSuffix(base, ".gz"):
+	case base == "Module.symvers" || strings.HasPrefix(base, "symvers") && plainName(base) != base:
 		first(&at.symvers, p)
 	case base == "kernel.release":
 		first(&at.releaseFile, p)
@@ -103,12 +103,20 @@ func releaseOf(p string) string {
 		}
 		for _, prefix := range []string{"config-", "linux-headers-", "kernel-devel-", "symvers-"} {
 			r, ok := strings.CutPrefix(s, prefix)
-			if r = strings.TrimSuffix(r, ".gz"); ok && parseVersion(r).known() && !strings.HasSuffix(r, "-common") {
+			if r = plainName(r); ok && parseVersion(r).known() && !strings.HasSuffix(r, "-common") {
 				return r
 			}
 		}
 	}
 	return ""
+}
+
+// plainName is a file's name without the ending of a codec.
+func plainName(name string) string {
+	for _, ending := range []string{".gz", ".xz", ".zst"} {
+		name = strings.TrimSuffix(name, ending)
+	}
+	return name
 }
 
 // readReleases moves what a kernel.release file names to that release.

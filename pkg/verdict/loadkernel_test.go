@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
+	"github.com/kmodseal/kmodseal/pkg/kmod"
 	"github.com/kmodseal/kmodseal/pkg/kmodtest"
 	"github.com/kmodseal/kmodseal/pkg/verdict"
 )
@@ -27,6 +28,13 @@ func gz(t *testing.T, text string) []byte {
 	_, err := w.Write([]byte(text))
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
+	return b.Bytes()
+}
+
+func pack(t *testing.T, text string, c kmod.Codec) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, kmod.Encode(&b, []byte(text), c))
 	return b.Bytes()
 }
 
@@ -47,7 +55,7 @@ func TestParseConfig(t *testing.T) {
 
 func TestParseSymvers(t *testing.T) {
 	t.Parallel()
-	for name, data := range map[string][]byte{"plain": []byte(symvers), "gzip": gz(t, symvers)} {
+	for name, data := range map[string][]byte{"plain": []byte(symvers), "gzip": gz(t, symvers), "xz": pack(t, symvers, kmod.XZ), "zstd": pack(t, symvers, kmod.Zstd)} {
 		s, err := verdict.ParseSymvers(bytes.NewReader(data))
 		require.NoError(t, err, name)
 		assert.Equal(t, map[string]verdict.Export{
@@ -98,7 +106,7 @@ func TestLoadKernel(t *testing.T) {
 	assert.Equal(t, "6.12.117-small", k.Release)
 	assert.NotNil(t, k.Config)
 
-	fedora := fstest.MapFS{"lib/modules/6.11.4-301.fc41.x86_64/config": file(configText), "lib/modules/6.11.4-301.fc41.x86_64/symvers.gz": {Data: gz(t, symvers)}}
+	fedora := fstest.MapFS{"lib/modules/6.11.4-301.fc41.x86_64/config": file(configText), "lib/modules/6.11.4-301.fc41.x86_64/symvers.xz": {Data: pack(t, symvers, kmod.XZ)}}
 	k, err = verdict.LoadKernel(fedora, "")
 	require.NoError(t, err)
 	assert.Equal(t, "6.11.4-301.fc41.x86_64", k.Release)

@@ -26,7 +26,7 @@ type Export struct {
 // maxSymvers bounds Module.symvers, in bytes; real ones are about 2 MB.
 const maxSymvers = 64 << 20
 
-// ParseSymvers reads Module.symvers, gzipped or not: lines of CRC, symbol,
+// ParseSymvers reads Module.symvers, compressed or not: lines of CRC, symbol,
 // module, kind of export and namespace, separated by tabs
 // (scripts/mod/modpost.c). Errors are of fault class Input.
 func ParseSymvers(r io.Reader) (*Symvers, error) {
