@@ -141,6 +141,7 @@ func (p *project) hostile(t *testing.T) {
 	assert.NotContains(t, log.step("seal", "sign").masks(), "hello")
 	assert.Contains(t, log.text(), "not-a-mask: hello", "a name in the image is no mask")
 	assert.NotContains(t, log.text(), "\x1b[31mred")
+	assert.NotContains(t, log.text(), "##[add-mask]", "GitHub's runner, unlike act, takes it for a command anywhere in a line")
 	for _, markup := range []string{"<img", "<b>", "](", "`", "www.", "@team"} {
 		assert.NotContains(t, log.summary(), markup)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -166,10 +167,11 @@ func readFile(path, what string) (material, error) {
 	return material{name: path, data: data}, nil
 }
 
-// permissionWarnings speaks up where others on this machine can read the key.
+// permissionWarnings speaks up where others on this machine can read the key; the
+// mode says nothing of that on Windows.
 func permissionWarnings(path string) []string {
 	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 == 0 {
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 == 0 || runtime.GOOS == "windows" {
 		return nil
 	}
 	return []string{fmt.Sprintf("key %s: mode %04o lets others read it; chmod 600", path, info.Mode().Perm())}
