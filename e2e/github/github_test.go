@@ -64,7 +64,7 @@ func (p *project) fail(t *testing.T) {
 	var steps map[string]struct{ Outcome, Conclusion string }
 	p.result(t, "steps.json", &steps)
 	for _, c := range []struct{ step, inner, code, file, title, message, hint string }{
-		{"unsigned", "run", "5", "sample_plain.ko", "unsigned", "the module has no signature", "sign it: sign-kmods "},
+		{"unsigned", "run", "5", "sample_plain.ko", "unsigned", "the module has no signature", "sign-kmods --key KEY --cert CERT FILE"},
 		{"unsigned", "run", "5", "", "verify-kmods", "10 of 10 modules would not load", ""},
 		{"unknown", "verify", "6", "sample_plain.ko", "unavailable-key", "certificate is in no keyring", "mokutil --import"},
 		{"unknown", "verify", "6", "", "verify-kmods", "10 of 10 modules would not load", ""},
