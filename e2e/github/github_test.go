@@ -53,6 +53,7 @@ func (p *project) seal(t *testing.T) {
 	assert.Contains(t, published, strings.ReplaceAll(digest, ":", "&#58;"))
 	assert.Empty(t, log.step("seal", "extract").summary()+log.step("seal", "sign").summary(), "two tables a job are enough")
 	assert.Equal(t, strings.Split(strings.TrimSpace(string(p.lab.Key)), "\n"), log.step("seal", "sign").masks())
+	assert.Regexp(t, "(?s)::group::sign-kmods\n.*::endgroup::\n", log.step("seal", "sign").text())
 	assert.Contains(t, log.step("careless").text(), "\ncareless: ***\n")
 	var sarif struct{ Runs []any }
 	p.result(t, "report.sarif", &sarif)
