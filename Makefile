@@ -109,7 +109,8 @@ bundle: ## The Tasks as a Tekton bundle into dist/images/tasks
 	go run ./e2e/images -version $(VERSION) -only none -bundle tasks -out dist/images
 
 .PHONY: e2e-release
-e2e-release: ## Two snapshots have the same bytes; the binaries are static
+e2e-release: ## Two snapshots have the same bytes; binaries are static, lists of parts CycloneDX (Debian, root)
+	e2e/gitlab/packages.sh
 	go test -tags e2e -count 1 -timeout 20m -v ./e2e/release/
 
 .PHONY: vulnerabilities

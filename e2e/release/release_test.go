@@ -33,6 +33,8 @@ func sources(t *testing.T) string {
 
 // TestRelease: what one run writes, for systems of every kind.
 func TestRelease(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
 	t.Chdir(sources(t))
 	dir := t.TempDir()
 	o := &options{version: "v1.2.3-test", out: dir, platforms: []string{"linux/" + runtime.GOARCH, "linux/ppc64le", "darwin/arm64", "windows/amd64"}}
@@ -44,6 +46,7 @@ func TestRelease(t *testing.T) {
 	assert.Equal(t, 8, strings.Count(string(out), ": OK\n"))
 	checkArchive(t, dir)
 	checkParts(t, dir)
+	checkSchema(t, root, filepath.Join(dir, "kmodseal_windows_amd64.cdx.json"))
 	for archive, want := range map[string][]string{
 		"linux_ppc64le": {"extract-kmods", "plan-kmods", "repack-image", "sign-kmods", "verify-kmods"},
 		"darwin_arm64":  {"plan-kmods", "sign-kmods", "verify-kmods"},
@@ -130,6 +133,27 @@ func checkParts(t *testing.T, dir string) {
 			}
 		}
 	}
+}
+
+// checkSchema holds a list of parts to CycloneDX's own schema, which refuses what is not one.
+func checkSchema(t *testing.T, root, file string) {
+	t.Helper()
+	npm := root + "/.cache/npm/node_modules"
+	schemas := npm + "/@cyclonedx/cyclonedx-library/res/schema/"
+	check := func(file string) (string, error) {
+		out, err := exec.Command(npm+"/.bin/node", root+"/e2e/gitlab/schemas/validate.js", npm, schemas+"bom-1.5.SNAPSHOT.schema.json", file,
+			schemas+"spdx.SNAPSHOT.schema.json", schemas+"jsf-0.82.SNAPSHOT.schema.json").CombinedOutput()
+		return string(out), err
+	}
+	complaint, err := check(file)
+	require.NoError(t, err, complaint)
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	wrong := filepath.Join(t.TempDir(), "wrong.json")
+	require.NoError(t, os.WriteFile(wrong, []byte(strings.Replace(string(b), `"library"`, `"book"`, 1)), 0o600))
+	complaint, err = check(wrong)
+	require.Error(t, err)
+	assert.Contains(t, complaint, "should be equal to one of the allowed values")
 }
 
 func TestVersionIsChecked(t *testing.T) {
