@@ -47,17 +47,19 @@ var keysOnce = sync.OnceValue(func() *keyring {
 	if k.ec, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		panic(err)
 	}
-	k.cert["cert"] = selfSigned(k.key, "Test signer")
-	k.cert["other"] = selfSigned(k.other, "Test stranger")
-	k.cert["ec"] = selfSigned(k.ec, "Test EC signer")
+	tomorrow := time.Now().Add(24 * time.Hour)
+	k.cert["cert"] = selfSigned(k.key, "Test signer", tomorrow)
+	k.cert["expired"] = selfSigned(k.key, "Test signer of old", time.Now().Add(-time.Minute))
+	k.cert["other"] = selfSigned(k.other, "Test stranger", tomorrow)
+	k.cert["ec"] = selfSigned(k.ec, "Test EC signer", tomorrow)
 	return k
 })
 
-// selfSigned is a certificate as kbuild makes them, valid for a day.
-func selfSigned(key crypto.Signer, name string) *x509.Certificate {
+// selfSigned is a certificate as kbuild makes them.
+func selfSigned(key crypto.Signer, name string, until time.Time) *x509.Certificate {
 	t := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: until,
 		KeyUsage: x509.KeyUsageDigitalSignature, BasicConstraintsValid: true, SubjectKeyId: []byte(name),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
@@ -109,6 +111,8 @@ func setup(env *testscript.Env) error {
 		"ec.key.pem":    pemOf("PRIVATE KEY", pkcs8Of(k.ec)),
 		"cert.pem":      pemOf("CERTIFICATE", k.cert["cert"].Raw),
 		"cert.der":      k.cert["cert"].Raw,
+		"expired.pem":   pemOf("CERTIFICATE", k.cert["expired"].Raw),
+		"key.der":       pkcs8Of(k.key),
 		"other.pem":     pemOf("CERTIFICATE", k.cert["other"].Raw),
 		"ec.pem":        pemOf("CERTIFICATE", k.cert["ec"].Raw),
 		"ca.pem":        pemOf("CERTIFICATE", secure.Certificate().Raw),

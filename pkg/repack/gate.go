@@ -105,7 +105,8 @@ func (g *gate) one(m *manifest.Module, now module) (passed, error) {
 			return p, damaged(m, "not the source's module with one signature behind it").Hint(extractAgain)
 		}
 	}
-	v := g.judge.One(verdict.Module{Path: m.Path, Platform: m.Platform, Stored: stored})
+	// Without the platform: an image may carry modules of several machines.
+	v := g.judge.One(verdict.Module{Path: m.Path, Stored: stored})
 	p.anchor, p.signer = v.Anchor, g.signer(cut.Body, sig)
 	return p, refusal(m, &v, p.signer)
 }

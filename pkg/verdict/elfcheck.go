@@ -77,7 +77,11 @@ func (g *judging) checkMachine() outcome {
 	if g.elf != nil {
 		own = g.elf.Machine
 	}
-	return outcome{WrongKernel, eNOEXEC, line, ruleArch, fmt.Sprintf("the module is for %s, the kernel for %s", own, g.machine)}
+	who := "kernel"
+	if g.byImage {
+		who = "image"
+	}
+	return outcome{WrongKernel, eNOEXEC, line, ruleArch, fmt.Sprintf("the module is for %s, the %s for %s", own, who, g.machine)}
 }
 
 func (g *judging) sectionTable() outcome {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/kmodseal/kmodseal/e2e/secureboot/pki"
 	"github.com/kmodseal/kmodseal/pkg/kmodtest"
@@ -175,5 +176,28 @@ func TestDoubtContent(t *testing.T) {
 		} else {
 			assert.Contains(t, join(v.Unchecked), c.want, name)
 		}
+	}
+}
+
+// TestMachineOfTheImage: where nothing of the target tells the architecture, the
+// platform of the module's image does.
+func TestMachineOfTheImage(t *testing.T) {
+	t.Parallel()
+	j, err := verdict.New(verdict.Config{SecureBoot: verdict.Off})
+	require.NoError(t, err)
+	named, err := verdict.New(verdict.Config{SecureBoot: verdict.Off, Release: "6.1.0-56-arm64"})
+	require.NoError(t, err)
+	arm := kmodtest.Build(kmodtest.Spec{Name: "m", Release: "6.1.0-56-arm64", Machine: "arm64"})
+	for platform, want := range map[string]verdict.State{
+		"linux/arm64": verdict.Loads, "linux/arm64/v8": verdict.Loads, "": verdict.Loads, "linux/unknown": verdict.Loads,
+		"linux/amd64": verdict.WrongKernel, "linux/ppc64le": verdict.WrongKernel,
+	} {
+		v := j.One(verdict.Module{Path: "m.ko", Platform: platform, Stored: arm})
+		assert.Equal(t, want, v.State, platform)
+		if want == verdict.WrongKernel {
+			assert.Contains(t, v.Reason, "the module is for arm64, the image for "+platform[len("linux/"):])
+			assert.Contains(t, v.Hint, "platform of its modules")
+		}
+		assert.Equal(t, verdict.Loads, named.One(verdict.Module{Path: "m.ko", Platform: platform, Stored: arm}).State, "the target is named")
 	}
 }

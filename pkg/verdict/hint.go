@@ -24,6 +24,9 @@ func (g *judging) hint(o outcome) string {
 	case BadCompression:
 		return g.compressionHint(o)
 	case WrongKernel:
+		if o.rule == ruleArch && g.byImage {
+			return "give the image the platform of its modules, or build the modules for the image's platform"
+		}
 		return "build the module for the target kernel: its headers package has the right vermagic and Module.symvers"
 	case MissingSymbol:
 		return "build against the Module.symvers of the target kernel and of the modules it needs, and ship those modules beside it"

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/kmodseal/kmodseal/pkg/kmod"
 	"github.com/kmodseal/kmodseal/pkg/modsig"
@@ -12,6 +13,9 @@ type judging struct {
 	kernel
 	config *Config
 	v      *Verdict
+
+	byImage bool // the architecture is the image's: none is known of the target
+
 	plain  []byte       // the module as the kernel sees it
 	body   []byte       // as far as load_module reads it: without its outermost signature
 	image  image        // body as an ELF file
@@ -40,6 +44,9 @@ type outcome struct {
 // judge goes through the checks that need no other module.
 func (j *Judge) judge(m Module) (*judging, outcome) {
 	g := &judging{kernel: j.kernel, config: &j.config, v: &Verdict{Path: m.Path, Platform: m.Platform}}
+	if g.machine == "" {
+		g.takeMachine(m.Platform)
+	}
 	g.log, g.unchecked = nil, slices.Clone(j.kernel.rules.doubts)
 	o, ok := g.unpack(m.Stored)
 	if ok {
@@ -52,6 +59,16 @@ func (j *Judge) judge(m Module) (*judging, outcome) {
 	}
 	g.plain, g.body, g.image, g.message = nil, nil, image{}, g.message.withoutData()
 	return g, o
+}
+
+// takeMachine gives a kernel of unknown architecture that of the image, whose
+// platform is os/arch[/variant].
+func (g *judging) takeMachine(platform string) {
+	_, arch, _ := strings.Cut(platform, "/")
+	arch, _, _ = strings.Cut(arch, "/")
+	if _, _, ok := kmod.MachineOf(arch); ok {
+		g.machine, g.byImage = arch, true
+	}
 }
 
 // plainModule is load_module: the signature first, then the file.
