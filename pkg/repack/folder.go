@@ -36,7 +36,7 @@ func (j *job) folder(ctx context.Context, dir string) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &outcome{signed: len(modules)}
+	out := &outcome{modules: modules}
 	if out.signers, err = signersOf(modules); err != nil {
 		return nil, err
 	}

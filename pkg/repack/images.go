@@ -24,12 +24,10 @@ func (j *job) images(ctx context.Context, src *source.Source) (*outcome, error) 
 		return nil, err
 	}
 	out := &outcome{}
-	var all []passed
 	for _, in := range ins {
-		all = append(all, in.modules...)
+		out.modules = append(out.modules, in.modules...)
 	}
-	out.signed = len(all)
-	if out.signers, err = signersOf(all); err != nil {
+	if out.signers, err = signersOf(out.modules); err != nil {
 		return nil, err
 	}
 	s := &sealer{gate: j.gate, mode: j.Mode, certPath: j.certPath, signers: out.signers, baseName: j.baseName()}

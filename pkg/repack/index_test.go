@@ -127,8 +127,12 @@ func TestPlatforms(t *testing.T) {
 		s, _ := multi(t, types.OCIManifestSchema1, gz, types.OCIImageIndex)
 		o := s.options("drv:signed")
 		o.Images.Platforms = []string{"linux/amd64"}
-		mustRun(t, o)
+		res := mustRun(t, o)
 		onlyModulesDiffer(t, s, s.img, s.pull(t, "drv:signed"))
+		for _, m := range res.Manifest.Modules {
+			assert.Equal(t, "linux/amd64", m.Platform, "what is told is what is published")
+		}
+		assert.Len(t, res.Manifest.Modules, res.Signed)
 	})
 	t.Run("one extracted", func(t *testing.T) {
 		t.Parallel()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
 	"github.com/kmodseal/kmodseal/pkg/imagefs"
+	"github.com/kmodseal/kmodseal/pkg/manifest"
 	"github.com/kmodseal/kmodseal/pkg/source"
 )
 
@@ -23,7 +24,7 @@ func (o *outcome) digest() (v1.Hash, error) {
 // publish puts out where DST says, unless it is there already.
 func (j *job) publish(ctx context.Context, out *outcome) (*Result, error) {
 	res := &Result{
-		Manifest: j.manifest, URL: j.url(), Signed: out.signed, AddedBytes: out.added,
+		Manifest: j.published(out.modules), URL: j.url(), Signed: len(out.modules), AddedBytes: out.added,
 		Signer: strings.Join(out.signers.names, ", "), Fingerprint: strings.Join(out.signers.prints, ", "),
 	}
 	if j.to.Kind == source.Dir {
@@ -47,6 +48,16 @@ func (j *job) publish(ctx context.Context, out *outcome) (*Result, error) {
 		}
 	}
 	return res, d.Tag(ctx, h, j.AlsoTags)
+}
+
+// published is the manifest with modules alone.
+func (j *job) published(modules []passed) *manifest.Manifest {
+	m := *j.manifest
+	m.Modules = make([]manifest.Module, 0, len(modules))
+	for i := range modules {
+		m.Modules = append(m.Modules, *modules[i].module)
+	}
+	return &m
 }
 
 // put writes and reads back.

@@ -43,13 +43,13 @@ type Options struct {
 
 // Result is what the destination holds at the end.
 type Result struct {
-	Manifest            *manifest.Manifest
-	URL                 string // destination without digest
-	Digest              string // sha256:<hex>; empty for a folder
-	Pushed              bool   // false: the destination held it already
-	Signer, Fingerprint string // of the signing certificates; several are joined by ", "
-	Signed              int    // modules with a good signature in the destination
-	AddedBytes          int64  // compressed size of the new layers
+	Manifest            *manifest.Manifest // with the modules of the platforms that were chosen
+	URL                 string             // destination without digest
+	Digest              string             // sha256:<hex>; empty for a folder
+	Pushed              bool               // false: the destination held it already
+	Signer, Fingerprint string             // of the signing certificates; several are joined by ", "
+	Signed              int                // modules with a good signature in the destination
+	AddedBytes          int64              // compressed size of the new layers
 }
 
 // outcome is the image or the index (one of them nil) that is to be published.
@@ -59,7 +59,7 @@ type outcome struct {
 	tars    []tarball // instead of both, for a folder from a folder
 	added   int64
 	signers *signers
-	signed  int
+	modules []passed
 }
 
 // Run checks every module against the source, builds the image and publishes
