@@ -57,7 +57,7 @@ func signatures(plain []byte) []manifest.Signature {
 			found = append(found, manifest.Signature{})
 			continue
 		}
-		for i := range s.Signers {
+		for i := range s.Signers[:min(len(s.Signers), maxSignatures-len(found))] {
 			found = append(found, manifest.Signature(s.Signers[i].Summary()))
 		}
 	}

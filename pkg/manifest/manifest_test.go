@@ -122,6 +122,7 @@ func TestValidateRefuses(t *testing.T) {
 		"module layer":      func(m *Manifest) { m.Modules[0].Layer = "sha256:1" },
 		"codec":             func(m *Manifest) { m.Modules[0].Codec = "bzip2" },
 		"size":              func(m *Manifest) { m.Modules[0].Plain.Size = -1 },
+		"more than memory":  func(m *Manifest) { m.Modules[0].Stored.Size = 1 << 40 },
 		"hash length":       func(m *Manifest) { m.Modules[0].Plain.SHA256 = "00" },
 		"mode":              func(m *Manifest) { m.Modules[0].Header.Mode = 0o10000 },
 		"uid":               func(m *Manifest) { m.Modules[0].Header.UID = -1 },

@@ -13,6 +13,10 @@ import (
 	"unicode/utf8"
 )
 
+// maxModule bounds what a step would read into memory on the word of kmods.json,
+// in bytes; a signer takes modules of half that.
+const maxModule = 1 << 30
+
 // CheckPath refuses a path that is not clean, relative and inside its root, or
 // that has control characters or bytes that are not UTF-8: JSON cannot carry
 // those, and a terminal or log would act on them. Errors quote the path.
@@ -159,7 +163,7 @@ func (m *Module) validate() error {
 		blobs = append(blobs, m.Signed.Stored, m.Signed.Plain)
 	}
 	for _, b := range blobs {
-		if b.Size < 0 || !isSHA256(b.SHA256) {
+		if b.Size < 0 || b.Size > maxModule || !isSHA256(b.SHA256) {
 			return fmt.Errorf("size %d or sha256 %q is malformed", b.Size, b.SHA256)
 		}
 	}
