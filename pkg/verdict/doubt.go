@@ -34,14 +34,14 @@ func (g *judging) doubtNoKey(m *message) {
 }
 
 // knownKey is the name of a key that the kernel is known to have and that may
-// be the signer's: it has the key id, or else the name, that the signature tells.
+// be the signer's, or its issuer's: it has the key id or the name that the signature tells.
 func (g *judging) knownKey(m *message) string {
 	for _, key := range g.config.Keys {
 		name, id := key, ""
 		if i := strings.LastIndex(key, ": "); i >= 0 {
 			name, id = key[:i], key[i+2:]
 		}
-		if signer := g.v.Signer; signer != "" && (name == signer || strings.HasSuffix(name, ": "+signer)) {
+		if g.issuer != "" && (name == g.issuer || strings.HasSuffix(name, ": "+g.issuer)) {
 			return name
 		}
 		for _, s := range m.signers {

@@ -23,6 +23,7 @@ type judging struct {
 	elfErr error
 	wanted []kmod.Symbol // that the kernel resolves
 
+	issuer  string   // by name, of the signer's certificate
 	message *message // its signature, nil without one that can be read
 	anchor  *trusted // the certificate that vouches
 	tainted bool     // accepted although the signature does not vouch for it
@@ -106,6 +107,12 @@ func (g *judging) describe() {
 	}
 	sum := s.Summary()
 	v.Signer, v.Serial, v.KeyID, v.Hash = sum.Signer, sum.Serial, sum.KeyID, sum.Hash
+	g.issuer = sum.Signer // the signer itself where it is self-signed
+	for _, c := range s.Certificates {
+		if s.Signers[0].Names(c) && c.Subject.CommonName != "" {
+			v.Signer = c.Subject.CommonName
+		}
+	}
 }
 
 // finish writes the outcome into the verdict.

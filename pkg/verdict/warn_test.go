@@ -184,6 +184,9 @@ func TestAnchor(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, bytes.Equal(want.Raw, v.Anchor.Raw), name)
 		assert.Equal(t, c.ring, v.Keyring, name)
+		if name == "CA over the leaf" {
+			assert.Equal(t, "sbtest leaf", v.Signer, "the embedded certificate's own name")
+		}
 	}
 }
 
