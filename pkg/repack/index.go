@@ -84,7 +84,7 @@ func (r *reindexer) index(base v1.ImageIndex, entries []source.Entry) (v1.ImageI
 	if err != nil {
 		return nil, err
 	}
-	m, err := parseObject(raw)
+	m, err := parseObject(raw, "manifests", "annotations")
 	if err != nil {
 		return nil, fault.New(fault.Input, "parse index: %w", err)
 	}

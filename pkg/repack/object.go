@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // object is a JSON object whose members keep their order and their bytes, so
@@ -16,9 +17,11 @@ type member struct {
 	val json.RawMessage
 }
 
-// parseObject reads raw; a key that comes twice is refused, since readers
-// would disagree on which one counts.
-func parseObject(raw []byte) (object, error) {
+// parseObject reads raw, of which the caller reads or sets the given fields. A
+// key that comes twice is refused, since readers would disagree on which one
+// counts, and so is a field in other letters: encoding/json, and with it most
+// runtimes, takes "Layers" for layers, and the last of the two.
+func parseObject(raw []byte, fields ...string) (object, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return nil, errors.New("not a JSON object")
@@ -32,6 +35,11 @@ func parseObject(raw []byte) (object, error) {
 		key, _ := t.(string)
 		if o.get(key) != nil {
 			return nil, fmt.Errorf("key %q comes twice", key)
+		}
+		for _, f := range fields {
+			if key != f && strings.EqualFold(key, f) {
+				return nil, fmt.Errorf("key %q stands for %q in other letters", key, f)
+			}
 		}
 		var val json.RawMessage
 		if err := d.Decode(&val); err != nil {

@@ -58,11 +58,11 @@ func rebuild(src v1.Image, swap map[int]*layer, top *layer, notes []note) (*imag
 // editConfig replaces and adds diff ids, and a history entry for top where the
 // history is one that tells of every layer (OCI image-spec config.md).
 func editConfig(raw []byte, layers int, swap map[int]*layer, top *layer) ([]byte, error) {
-	c, err := parseObject(raw)
+	c, err := parseObject(raw, "rootfs", "history", "created")
 	if err != nil {
 		return nil, err
 	}
-	rootfs, err := parseObject(c.get("rootfs"))
+	rootfs, err := parseObject(c.get("rootfs"), "diff_ids")
 	if err != nil {
 		return nil, fmt.Errorf("rootfs: %w", err)
 	}
@@ -117,7 +117,7 @@ func addHistory(c *object, layers int) error {
 
 // editManifest points manifest to config and to the new layers, and annotates it.
 func editManifest(raw, config []byte, swap map[int]*layer, top *layer, notes []note) ([]byte, error) {
-	m, err := parseObject(raw)
+	m, err := parseObject(raw, "config", "layers", "annotations")
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func editManifest(raw, config []byte, swap map[int]*layer, top *layer, notes []n
 // the old one's bytes goes: an inline copy, foreign places, and the indexes of
 // the lazy pulling formats (eStargz, zstd:chunked).
 func repoint(raw json.RawMessage, digest string, size int64) (json.RawMessage, error) {
-	d, err := parseObject(raw)
+	d, err := parseObject(raw, "digest", "size", "data", "urls", "annotations")
 	if err != nil {
 		return nil, err
 	}
