@@ -65,6 +65,7 @@ func full(t *testing.T, dir, step string, args ...string) {
 	require.ErrorAs(t, cmd.Run(), &exit, "%s %v", step, args)
 	assert.Equal(t, 1, exit.ExitCode(), stderr.String())
 	assert.Contains(t, stderr.String(), "no space left on device")
+	assert.Contains(t, stderr.String(), "\nhint: make room there")
 	assert.Equal(t, before, tree(t, dir))
 }
 

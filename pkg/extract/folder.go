@@ -88,7 +88,7 @@ func (w *walker) entry(p string) error {
 		return err
 	}
 	if len(w.entries) >= w.limit {
-		return fault.New(fault.Input, "the folder has more than %d entries", w.limit)
+		return fault.New(fault.Input, "the folder has more than %d entries", w.limit).Hint("name a smaller folder, the one with the modules")
 	}
 	name := filepath.FromSlash(p)
 	fi, err := w.root.Lstat(name)
@@ -241,7 +241,7 @@ func (j *job) spoolAgain(w *walker, index int) error {
 		return err
 	}
 	if content != w.content[index] {
-		return fault.New(fault.Input, "%q changed while it was being read", p)
+		return fault.New(fault.Input, "%q changed while it was being read", p).Hint("run it when nothing writes to the folder any more")
 	}
 	return nil
 }
@@ -249,14 +249,14 @@ func (j *job) spoolAgain(w *walker, index int) error {
 // spoolFile spools one file with its header facts.
 func (j *job) spoolFile(index int, p string, f *os.File, r io.Reader) error {
 	if err := manifest.CheckPath(p); err != nil {
-		return fault.New(fault.Input, "%w", err)
+		return fault.New(fault.Input, "%w", err).Hint("no build makes such a name by itself: rename or remove the file")
 	}
 	fi, err := f.Stat()
 	if err != nil {
 		return err
 	}
 	if fi.Size() > j.Limits.FileBytes {
-		return fault.New(fault.Input, "%q has %d bytes, the limit is %d", p, fi.Size(), j.Limits.FileBytes)
+		return fault.New(fault.Input, "%q has %d bytes, the limit is %d", p, fi.Size(), j.Limits.FileBytes).Hint("raise the limit for one module, or leave the file out with --exclude")
 	}
 	h := &tar.Header{Mode: permissions(fi.Mode()), ModTime: fi.ModTime()}
 	if err := ownerAndXattrs(h, f, fi); err != nil {

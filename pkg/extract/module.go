@@ -91,7 +91,7 @@ func describeModule(stored []byte, limit int64) (manifest.Module, error) {
 	}
 	for what, text := range map[string]string{"name": m.Name, "vermagic": m.Vermagic} {
 		if err := manifest.CheckText(text); err != nil {
-			return m, fault.New(fault.Input, "%s %w", what, err)
+			return m, fault.New(fault.Input, "%s %w", what, err).Hint("no build makes this by itself: look at where the file comes from")
 		}
 	}
 	return m, nil

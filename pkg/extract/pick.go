@@ -25,7 +25,7 @@ func (j *job) pick(views []*view) error {
 			}
 		}
 		if n += len(v.picked); n > j.MaxModules {
-			return fault.New(fault.Input, "more than %d modules", j.MaxModules)
+			return fault.New(fault.Input, "more than %d modules", j.MaxModules).Hint("name fewer with --include")
 		}
 		if err := j.remarks(v); err != nil {
 			return err
@@ -45,7 +45,7 @@ func (j *job) remarks(v *view) error {
 	wanted := func(p string) bool { return isModule(p) && j.choice.path(p) }
 	for _, c := range v.tree.Shadowed(wanted) {
 		if err := manifest.CheckPath(c.Path); err != nil {
-			return fault.New(fault.Input, "%w", err)
+			return fault.New(fault.Input, "%w", err).Hint("no build makes such a name by itself: look at how the image was made")
 		}
 		v.Shadowed = append(v.Shadowed, manifest.Copy{Path: c.Path, Layer: v.Layers[c.Layer]})
 	}

@@ -48,7 +48,7 @@ func (s *spool) write(h *tar.Header, r io.Reader) (*spooled, error) {
 	n := s.count
 	s.mu.Unlock()
 	if n > 2*s.max { // shadowed copies are spooled too
-		return nil, fault.New(fault.Input, "more than %d modules with shadowed ones", 2*s.max)
+		return nil, fault.New(fault.Input, "more than %d modules with shadowed ones", 2*s.max).Hint("name fewer with --include")
 	}
 	out := &spooled{file: fmt.Sprintf("%s/%d", spoolDir, n), header: h}
 	f, err := s.root.OpenFile(out.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)

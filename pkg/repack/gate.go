@@ -150,7 +150,7 @@ func (g *gate) signer(body []byte, sig *modsig.Signature) *x509.Certificate {
 // foreign refuses facts of the kmods folder that are not those of the source.
 func foreign(m *manifest.Module, now module) error {
 	if now.err != nil {
-		return fault.New(fault.Input, "decompress %s of the source: %w", m.Path, now.err)
+		return fault.New(fault.Input, "decompress %s of the source: %w", m.Path, now.err).Hint("leave it out with --exclude when extracting")
 	}
 	if m.Layer == now.digest && m.Stored.SHA256 == now.stored && m.Plain.SHA256 == now.plain && m.Codec == string(now.codec) {
 		return nil

@@ -86,7 +86,7 @@ func (r *reindexer) index(base v1.ImageIndex, entries []source.Entry) (v1.ImageI
 	}
 	m, err := parseObject(raw, "manifests", "annotations")
 	if err != nil {
-		return nil, fault.New(fault.Input, "parse index: %w", err)
+		return nil, fault.New(fault.Input, "parse index: %w", err).Hint(brokenImage)
 	}
 	olds, err := array(m.get("manifests"))
 	if err != nil || len(olds) != len(entries) {
@@ -121,7 +121,7 @@ func (r *reindexer) index(base v1.ImageIndex, entries []source.Entry) (v1.ImageI
 	m.set("manifests", list(kept))
 	if mt, err := base.MediaType(); err == nil && mt == types.OCIImageIndex {
 		if err := annotate(&m, r.notes); err != nil {
-			return nil, fault.New(fault.Input, "edit index: %w", err)
+			return nil, fault.New(fault.Input, "edit index: %w", err).Hint(brokenImage)
 		}
 	}
 	out.manifest = m.raw()

@@ -20,6 +20,8 @@ type note struct {
 	keep       bool
 }
 
+const brokenImage = "the source is not as the image-spec wants it: build or copy it again"
+
 // rebuild is src with some layers replaced by index, and possibly one more on
 // top (nil: none). Everything else in manifest and configuration stays.
 func rebuild(src v1.Image, swap map[int]*layer, top *layer, notes []note) (*image, error) {
@@ -40,10 +42,10 @@ func rebuild(src v1.Image, swap map[int]*layer, top *layer, notes []note) (*imag
 		return nil, err
 	}
 	if i.config, err = editConfig(config, len(i.layers), swap, top); err != nil {
-		return nil, fault.New(fault.Input, "edit image configuration: %w", err)
+		return nil, fault.New(fault.Input, "edit image configuration: %w", err).Hint(brokenImage)
 	}
 	if i.manifest, err = editManifest(manifest, i.config, swap, top, notes); err != nil {
-		return nil, fault.New(fault.Input, "edit manifest: %w", err)
+		return nil, fault.New(fault.Input, "edit manifest: %w", err).Hint(brokenImage)
 	}
 	i.layers = append([]v1.Layer{}, i.layers...)
 	for n, l := range swap {

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
 	"github.com/kmodseal/kmodseal/pkg/report"
@@ -28,7 +30,7 @@ func (f *failer) end(err error, usage string) int {
 	if err == nil {
 		return int(fault.None)
 	}
-	class, hints := fault.ClassOf(err), fault.HintsOf(err)
+	class, hints := fault.ClassOf(err), append(fault.HintsOf(err), systemHints(err)...)
 	if class == fault.Usage {
 		hints = append(hints, f.step+" --help lists the flags")
 	}
@@ -44,6 +46,18 @@ func (f *failer) end(err error, usage string) int {
 		fmt.Fprintf(f.w, "hint: %s\n", report.Plain(h))
 	}
 	return int(class)
+}
+
+// systemHints is what to do about an answer of the operating system that any
+// step can get anywhere.
+func systemHints(err error) []string {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return []string{"make room there, or name a place on another file system"}
+	case fault.ClassOf(err) == fault.Internal && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)):
+		return []string{"the user that runs the step has to be able to write there"}
+	}
+	return nil
 }
 
 func (f *failer) object(err error, class fault.Class, hints []string) {

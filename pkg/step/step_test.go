@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -185,6 +188,12 @@ func TestErrors(t *testing.T) {
 	assert.Equal(t, "ERROR", o.Level)
 	assert.Equal(t, 4, o.ExitCode)
 	assert.Len(t, o.Hints, 2)
+
+	for _, system := range []error{syscall.ENOSPC, fs.ErrPermission} {
+		r = run(t, &fake{run: func(context.Context, *step.Session) error { return fmt.Errorf("write x: %w", system) }}, nil, "--source=x")
+		assert.Equal(t, 1, r.code)
+		assert.Contains(t, r.stderr, "\nhint: ", system)
+	}
 
 	r = run(t, &fake{}, nil, "--log-format", "json", "--nope")
 	require.NoError(t, json.Unmarshal([]byte(r.stderr), &o), r.stderr)

@@ -18,7 +18,7 @@ type command struct {
 	Kmods       string   `name:"kmods" default:"kmods" placeholder:"DIR" help:"The kmods folder with the signed modules." group:"input"`
 	Trust       []string `name:"trust" required:"" sep:"none" placeholder:"FILE" help:"Certificate that every module has to be signed with; a file or a folder, PEM or DER." group:"input"`
 	Base        string   `name:"base" placeholder:"SRC" help:"Image to put the modules on where they come from a folder. Default: an empty one." group:"input"`
-	Destination string   `name:"destination" required:"" placeholder:"DST" help:"Signed image: REF, docker://REF, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE." group:"output"`
+	Destination string   `name:"destination" required:"" placeholder:"DST" help:"Signed image: REF, docker://REF, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, or dir:PATH for its plain tree." group:"output"`
 	Mode        string   `name:"mode" default:"append" enum:"append,rewrite" help:"append adds one layer; rewrite replaces the layers that hold modules, so that no unsigned copy stays." group:"output"`
 	InPlace     bool     `name:"in-place" help:"Allow the destination to be the source's own name." group:"output"`
 	AlsoTag     []string `name:"also-tag" sep:"none" placeholder:"TAG" help:"Further tag for the signed image in the destination's repository." group:"output"`
