@@ -148,6 +148,25 @@ func hostile(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(remote.Write(ref, onPlatform(ts, withLayer(ts, empty.Image, w, &b), "linux/amd64")))
 }
 
+// craft REF NAME...: an image with modules of such names, which may have Go's
+// escapes; NAME->TARGET is a symbolic link.
+func craft(ts *testscript.TestScript, _ bool, args []string) {
+	ref, err := name.ParseReference(args[0], name.Insecure)
+	ts.Check(err)
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, a := range args[1:] {
+		path, err := strconv.Unquote(`"` + a + `"`)
+		ts.Check(err)
+		if from, to, ok := strings.Cut(path, "->"); ok {
+			ts.Check(w.WriteHeader(&tar.Header{Name: from, Typeflag: tar.TypeSymlink, Linkname: to}))
+			continue
+		}
+		ts.Check(addFile(w, path, kmodtest.Build(kmodtest.Spec{Name: "m", Release: "6.1.0-56-amd64"})))
+	}
+	ts.Check(remote.Write(ref, onPlatform(ts, withLayer(ts, empty.Image, w, &b), "linux/amd64")))
+}
+
 // run CODE COMMAND ARG...: the command has to end with CODE, and its output
 // must hold nothing of the key.
 func run(ts *testscript.TestScript, neg bool, args []string) {

@@ -29,7 +29,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"module": module, "push": push, "hostile": hostile, "run": run, "noleak": noleak, "damage": damage, "tags": tags,
+			"module": module, "push": push, "craft": craft, "hostile": hostile, "run": run, "noleak": noleak, "damage": damage, "tags": tags,
 			"same": same, "keyenv": keyenv, "emptydir": emptydir,
 		},
 	})
