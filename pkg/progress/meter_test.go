@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/kmodseal/kmodseal/pkg/progress"
 )
@@ -32,7 +33,7 @@ func TestNobodyIsTold(t *testing.T) {
 	t.Parallel()
 	for _, m := range []*progress.Meter{nil, {}} {
 		n, err := m.Write([]byte("abc"))
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		assert.Equal(t, 3, n)
 	}
 }
