@@ -67,7 +67,7 @@ func ScanLayer(ctx context.Context, l v1.Layer, lim Limits, want func(path strin
 	if err != nil {
 		return nil, err
 	}
-	defer b.Close()
+	defer b.Close() //nolint:errcheck // only read from
 	entries, err := Scan(ctx, b, lim, want, visit)
 	if err != nil && (b.said == nil || !errors.Is(err, b.said)) {
 		err = fmt.Errorf("layer %s: %w", b.name, err)

@@ -227,7 +227,7 @@ func TestScanRefuses(t *testing.T) {
 			_, err := imagefs.Scan(context.Background(), bytes.NewReader(tarball(t, c.entries...)), c.lim, isKo, visit)
 			require.Error(t, err)
 			assert.Equal(t, fault.Input, fault.ClassOf(err))
-			assert.ErrorContains(t, err, c.text)
+			require.ErrorContains(t, err, c.text)
 			assert.NotEmpty(t, fault.HintsOf(err))
 		})
 	}
