@@ -31,7 +31,7 @@ func (f *failer) end(err error, usage string) int {
 		return int(fault.None)
 	}
 	class, hints := fault.ClassOf(err), append(fault.HintsOf(err), systemHints(err)...)
-	if class == fault.Usage {
+	if class == fault.Usage && len(hints) == 0 {
 		hints = append(hints, f.step+" --help lists the flags")
 	}
 	if f.json {
