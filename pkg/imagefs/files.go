@@ -3,7 +3,10 @@ package imagefs
 import (
 	"archive/tar"
 	"cmp"
+	"errors"
+	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -83,6 +86,24 @@ func (t *Tree) named(picked map[*inode]*File) ([]File, error) {
 	}
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return files, nil
+}
+
+// Fits refuses a path where a runtime could not put a file, or would take a
+// folder away for it.
+func (t *Tree) Fits(p string) error {
+	dir, _, err := t.walk(t.root, path.Dir(p), false, 0)
+	switch {
+	case errors.Is(err, errNotExist):
+		return nil // folders are made on the way
+	case err != nil:
+		return fmt.Errorf("parent folder: %w", err)
+	case !dir.isDir():
+		return fmt.Errorf("parent folder: %w", errNotDir)
+	}
+	if k := dir.children[path.Base(p)]; k != nil && k.isDir() {
+		return errors.New("is a folder")
+	}
+	return nil
 }
 
 // Dangling gives the symbolic links that match says yes to and that lead to no

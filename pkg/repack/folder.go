@@ -112,6 +112,9 @@ func (j *job) pack(root *os.Root, modules []passed, s *signers) (*packer, error)
 		}
 	}
 	if j.certPath != "" && s.anchor != nil {
+		if err := p.fits(j.certPath); err != nil {
+			return nil, badCertPath(j.certPath, err)
+		}
 		p.tail = []file{certificate(j.certPath, s.anchor.Raw, time.Unix(0, 0))}
 	}
 	return p, j.leftInFolder(root, p, known)

@@ -4,12 +4,14 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -63,6 +65,19 @@ func newPacker(root *os.Root) (p *packer, special []string, err error) {
 		return err
 	})
 	return p, special, err
+}
+
+// fits refuses a path that leads through a file of the folder, or is a folder.
+func (p *packer) fits(path string) error {
+	for _, n := range p.nodes {
+		switch {
+		case n.path == path && n.info.IsDir():
+			return errors.New("is a folder")
+		case n.info.Mode().IsRegular() && strings.HasPrefix(path, n.path+"/"):
+			return fmt.Errorf("%s is a file", n.path)
+		}
+	}
+	return nil
 }
 
 // tar is the stream; it can be made again and again.

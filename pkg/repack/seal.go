@@ -141,8 +141,16 @@ func (s *sealer) certificate(in *inspected) (*file, error) {
 			return nil, nil
 		}
 	}
+	if err := in.view.tree.Fits(s.certPath); err != nil {
+		return nil, badCertPath(s.certPath, err)
+	}
 	f := certificate(s.certPath, der, newest(in.modules))
 	return &f, nil
+}
+
+func badCertPath(path string, err error) error {
+	return fault.New(fault.Input, "certificate path /%s: %w in the image", path, err).
+		Hint("choose another --cert-path, or none with --cert-path ''")
 }
 
 // holds says whether f is the file at path with the content data.
