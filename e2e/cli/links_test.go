@@ -1,10 +1,11 @@
 package cli_test
 
 import (
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,12 +17,10 @@ import (
 // its anchor to a heading of it.
 func TestLinks(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command("git", "-C", "../..", "ls-files", "-z", "*.md").Output()
-	require.NoError(t, err)
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	n := 0
-	for _, page := range strings.FieldsFunc(string(out), func(c rune) bool { return c == 0 }) {
-		text, err := os.ReadFile(filepath.Join("../..", page))
+	for _, page := range pages(t) {
+		text, err := os.ReadFile(page)
 		require.NoError(t, err)
 		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
 			if strings.Contains(m[1], "://") {
@@ -29,9 +28,9 @@ func TestLinks(t *testing.T) {
 			}
 			n++
 			file, anchor, _ := strings.Cut(m[1], "#")
-			target := filepath.Join("../..", page)
+			target := page
 			if file != "" {
-				target = filepath.Join("../..", filepath.Dir(page), file)
+				target = filepath.Join(filepath.Dir(page), file)
 			}
 			info, err := os.Stat(target)
 			if assert.NoError(t, err, "%s: %s", page, m[1]) && anchor != "" && !info.IsDir() {
@@ -40,6 +39,21 @@ func TestLinks(t *testing.T) {
 		}
 	}
 	assert.Greater(t, n, 50, "links seen")
+}
+
+// pages are the Markdown files of the tree, what was built or fetched apart.
+func pages(t *testing.T) (all []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir("../..", func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err == nil && d.IsDir() && slices.Contains([]string{".git", ".cache", "bin", "dist"}, d.Name()):
+			return fs.SkipDir
+		case err == nil && strings.HasSuffix(p, ".md"):
+			all = append(all, p)
+		}
+		return err
+	}))
+	return all
 }
 
 // anchors are those that GitHub gives to the headings of a page.

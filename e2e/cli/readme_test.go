@@ -25,6 +25,7 @@ import (
 	"github.com/kmodseal/kmodseal/e2e/sample"
 	"github.com/kmodseal/kmodseal/pkg/kmod"
 	"github.com/kmodseal/kmodseal/pkg/kmodtest"
+	"github.com/kmodseal/kmodseal/pkg/oracle"
 )
 
 // block is a shell block of README.md behind <!-- run: NAME [CODE] -->, with
@@ -46,6 +47,7 @@ func blocks(t *testing.T, page string) (all []block) {
 // registry's name, and compares what it shows.
 func TestReadme(t *testing.T) {
 	t.Parallel()
+	oracle.Path(t, "openssl")
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://")
