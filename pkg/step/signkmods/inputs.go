@@ -2,7 +2,9 @@ package signkmods
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
@@ -35,7 +37,13 @@ func (c *command) readPassphrase(s *step.Session) ([]byte, error) {
 	}
 	f, err := os.Open(c.PassphraseFile)
 	if err != nil {
-		return nil, fault.New(fault.Key, "read passphrase: %w", err).Hint(givePassphrase)
+		// The name is not repeated: it may be the passphrase itself, from a CI
+		// variable that should have been of type File.
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			err = at.Err
+		}
+		return nil, fault.New(fault.Key, "read passphrase: open --passphrase-file: %w", err).Hint(givePassphrase)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, passphraseLimit+1))
