@@ -15,12 +15,15 @@ import (
 	"github.com/kmodseal/kmodseal/pkg/manifest"
 )
 
-// Defaults of Limits, and the room for all names of a layer in bytes.
+// Defaults of Limits, and the room for all names of a layer and for what the
+// extended headers of its wanted files say, in bytes: one may have a megabyte,
+// which costs a kilobyte of a compressed layer.
 const (
 	DefaultEntries    = 1_000_000
 	DefaultLayerBytes = 64 << 30
 	DefaultFileBytes  = 512 << 20
 	maxNames          = 256 << 20
+	maxHeaders        = 32 << 20
 )
 
 // withDefaults fills zero fields.
@@ -82,6 +85,7 @@ type scanner struct {
 	visit   func(*tar.Header, string, io.Reader) error
 	entries []Entry
 	names   int   // bytes of names so far
+	headers int   // bytes of extended headers that entries keep
 	visited int64 // bytes that visit may still get: holes of sparse files cost r nothing
 }
 
@@ -125,6 +129,12 @@ func (s *scanner) entry(h *tar.Header, content io.Reader) error {
 			Hint("raise the limit for entries if the image is trusted")
 	}
 	if wantable(e) && s.want(e.Path) {
+		for key, value := range h.PAXRecords {
+			s.headers += len(key) + len(value)
+		}
+		if s.headers > maxHeaders {
+			return fault.New(fault.Input, "%q: the extended headers of the layer's modules exceed %d bytes", e.Path, maxHeaders).Hint(mendBuild)
+		}
 		if err := s.file(h, e.Path, content); err != nil {
 			return err
 		}

@@ -335,3 +335,23 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+// TestScanBoundsHeaders: a thousand modules with a megabyte of extended
+// attributes each are three megabytes of a compressed layer.
+func TestScanBoundsHeaders(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for i := range 40 {
+		require.NoError(t, w.WriteHeader(&tar.Header{
+			Name: fmt.Sprintf("%d.ko", i), PAXRecords: map[string]string{"SCHILY.xattr.user.a": strings.Repeat("x", 1_000_000)},
+		}))
+	}
+	require.NoError(t, w.Close())
+	visit := func(*tar.Header, string, io.Reader) error { return nil }
+	_, err := imagefs.Scan(t.Context(), bytes.NewReader(b.Bytes()), imagefs.Limits{}, isKo, visit)
+	require.ErrorContains(t, err, `"33.ko": the extended headers`)
+	assert.Equal(t, fault.Input, fault.ClassOf(err))
+	_, err = imagefs.Scan(t.Context(), bytes.NewReader(b.Bytes()), imagefs.Limits{}, nil, visit)
+	require.NoError(t, err, "what is not kept is not counted")
+}

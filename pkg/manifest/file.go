@@ -111,6 +111,10 @@ func (m *Manifest) Save(dir string) error {
 	if err := e.Encode(m); err != nil {
 		return fmt.Errorf("encode manifest: %w", err)
 	}
+	if b.Len() > maxSize { // nobody could read it
+		return fault.New(fault.Input, "write %s: more than %d bytes", filepath.Join(dir, FileName), maxSize).
+			Hint("work on fewer modules at a time: --platform, --include, --kernel")
+	}
 	return atomicfile.Write(filepath.Join(dir, FileName), b.Bytes())
 }
 

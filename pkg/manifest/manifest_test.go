@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -191,4 +192,16 @@ func FuzzLoad(f *testing.F) {
 			require.True(t, filepath.IsLocal(d.File))
 		}
 	})
+}
+
+// TestSaveRefusesWhatNobodyCanRead: Load has a limit.
+func TestSaveRefusesWhatNobodyCanRead(t *testing.T) {
+	t.Parallel()
+	m := sample()
+	m.Modules[0].Header.Xattrs["user.a"] = base64.StdEncoding.EncodeToString(make([]byte, maxSize))
+	dir := t.TempDir()
+	err := m.Save(dir)
+	require.ErrorContains(t, err, "more than")
+	assert.Equal(t, fault.Input, fault.ClassOf(err))
+	assert.NoFileExists(t, filepath.Join(dir, FileName))
 }
