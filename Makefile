@@ -76,6 +76,7 @@ e2e-kernels: ## The same with kernels built with other rules: KERNELS=a,b or all
 .PHONY: e2e-tekton
 e2e-tekton: ## The Tasks on a real Kubernetes with a real Tekton (Debian, root)
 	e2e/tekton/run.sh
+	e2e/tekton/teardown.sh
 
 .PHONY: e2e-github
 e2e-github: ## The GitHub actions, the release workflow and the shell recipe, run by act (Debian, root)

@@ -6,6 +6,8 @@ package tekton_test
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -156,13 +158,37 @@ func (o *outcome) exit(step string) int {
 	return -1
 }
 
+// asker asks the API server for objects: a kubectl every half second and run would keep a processor busy.
+func asker(t *testing.T) func(path string, into any) {
+	t.Helper()
+	pem, err := os.ReadFile(filepath.Join(lab(), "run", "pki", "api.crt"))
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(pem))
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := http.Client{Transport: transport, Timeout: time.Minute}
+	return func(path string, into any) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://10.200.0.1"+path, nil)
+		require.NoError(t, err)
+		r.Header.Set("Authorization", "Bearer lab-admin")
+		answer, err := client.Do(r)
+		require.NoError(t, err)
+		defer answer.Body.Close()
+		require.Equal(t, http.StatusOK, answer.StatusCode, path)
+		require.NoError(t, json.NewDecoder(answer.Body).Decode(into))
+	}
+}
+
 // await waits for the end of a run and prints its pods' logs where it failed.
 func await(t *testing.T, ns, run string) *outcome {
 	t.Helper()
-	deadline := time.Now().Add(4 * time.Minute)
+	kind, name, _ := strings.Cut(run, "/")
+	get := asker(t)
+	deadline := time.Now().Add(15 * time.Minute)
 	for time.Now().Before(deadline) {
 		var o outcome
-		require.NoError(t, json.Unmarshal([]byte(must(t, "", "get", "-n", ns, run, "-o", "json")), &o))
+		get("/apis/tekton.dev/v1/namespaces/"+ns+"/"+kind+"s/"+name, &o)
 		if len(o.Status.Conditions) > 0 && o.Status.Conditions[0].Status != "Unknown" {
 			return &o
 		}

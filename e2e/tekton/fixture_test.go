@@ -91,24 +91,21 @@ func secrets(t *testing.T, ns string, key *sample.Key) {
 	require.NoError(t, err)
 	b := base64.StdEncoding.EncodeToString
 	yaml := ""
-	for _, s := range []struct{ name, data, value string }{
-		{"signing-key", "key", b(k)},
-		{"signing-cert", "cert", b(c)},
-		{"other-cert", "cert", b(oc)},
-		{"registry-auth", ".dockerconfigjson", b([]byte(`{"auths":{}}`))},
+	for _, s := range []struct{ name, kind, data string }{
+		{"signing-key", "Opaque", "key: " + b(k)},
+		{"signing-cert", "Opaque", "cert: " + b(c)},
+		{"other-cert", "Opaque", "cert: " + b(oc)},
+		{"tls-pair", "kubernetes.io/tls", "tls.key: " + b(k) + ", tls.crt: " + b(c)},
+		{"registry-auth", "kubernetes.io/dockerconfigjson", ".dockerconfigjson: " + b([]byte(`{"auths":{}}`))},
 	} {
-		kind := "Opaque"
-		if s.name == "registry-auth" {
-			kind = "kubernetes.io/dockerconfigjson"
-		}
-		yaml += fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: %s}\ntype: %s\ndata: {%s: %s}\n---\n", s.name, kind, s.data, s.value)
+		yaml += fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: %s}\ntype: %s\ndata: {%s}\n---\n", s.name, s.kind, s.data)
 	}
 	must(t, yaml, "apply", "-n", ns, "-f", "-")
 }
 
 // taskRun is a run of seal-image.
 func taskRun(name, cert string, params map[string]string) string {
-	y := "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: " + name + "}\nspec:\n  taskRef: {name: seal-image}\n  params:\n"
+	y := "apiVersion: tekton.dev/v1\nkind: TaskRun\nmetadata: {name: " + name + "}\nspec:\n  podTemplate: {automountServiceAccountToken: false}\n  taskRef: {name: seal-image}\n  params:\n"
 	for k, v := range params {
 		y += fmt.Sprintf("    - {name: %s, value: %q}\n", k, v)
 	}

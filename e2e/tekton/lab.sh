@@ -4,9 +4,8 @@
 #   lab.sh build    Kubernetes, Tekton and lab binaries (cached by Go)
 #   lab.sh up       start the node, load images, install Tekton; returns when it is ready
 #   lab.sh kubectl ARGS...   lab.sh ctr ARGS...   lab.sh exec CMD...
-#   lab.sh load REF FILE=PATH...   pack files into an image and load it into the node
-#   lab.sh push REPO:TAG FILE=PATH...   the same into the lab's registry, 10.200.0.1:5000
 #   lab.sh down     stop everything and remove what it left
+#   lab.sh guard PID  down, once that process is gone
 #   lab.sh left     fail if anything of the last node is still there
 # Every process lives in one PID + mount + network namespace: killing its first process stops them all.
 set -euo pipefail
@@ -28,10 +27,10 @@ build() {
 	mkdir -p "$BIN/tekton" "$LAB/images"
 	export CGO_ENABLED=0
 	local v=k8s.io/component-base/version
-	(cd "$here/k8s" && nice go build -trimpath -p 2 -o "$BIN/k8s" \
+	(cd "$here/k8s" && go build -trimpath -p 2 -o "$BIN/k8s" \
 		-ldflags "-s -w -X $v.gitVersion=v1.32.0 -X $v.gitMajor=1 -X $v.gitMinor=32" .)
-	(cd "$here/pipelines" && nice go build -trimpath -p 2 -ldflags '-s -w' -o "$BIN/tekton/" tool ./resolvers)
-	(cd "$here" && nice go build -trimpath -p 2 -ldflags '-s -w' -o "$BIN/" ./node/imgpack ./node/pause ./node/registry)
+	(cd "$here/pipelines" && go build -trimpath -p 2 -ldflags '-s -w' -o "$BIN/tekton/" tool ./resolvers)
+	(cd "$here" && go build -trimpath -p 2 -ldflags '-s -w' -o "$BIN/" ./node/imgpack ./node/pause ./node/registry)
 	pack
 }
 
@@ -231,6 +230,8 @@ down() {
 	rm -rf "$RUN"
 }
 
+guard() { tail -f /dev/null --pid "$1" && down; }
+
 left() {
 	local p n found=''
 	for p in /proc/[0-9]*; do
@@ -244,19 +245,16 @@ left() {
 		awk -v lab="$LAB/" 'index($5, lab) == 1 {print "mount " $5}' /proc/self/mountinfo
 		links | comm -13 "$LAB/links" - | sed 's/^/link /'
 		cgroups | sort | comm -13 "$LAB/cgroups" - | sed 's/^/cgroup /'
-		while read -r p; do [ ! -e "$p" ] || echo "folder $p"; done <"$LAB/made"
+		# One that is not empty another program has taken: what the node writes there is in its own mounts.
+		while read -r p; do [ ! -e "$p" ] || [ -n "$(ls -A "$p")" ] || echo "folder $p"; done <"$LAB/made"
 		[ ! -e "$RUN" ] || echo "folder $RUN"
 	)
 	[ -z "$found" ] || { printf 'left behind:\n%s\n' "$found" >&2; exit 1; }
 }
 
-load() { local ref=$1; shift; "$BIN/imgpack" -ref "$ref" -o "$LAB/images/.load.tar" "$@" && ctr images import "$LAB/images/.load.tar" >/dev/null && rm -f "$LAB/images/.load.tar"; }
-
-push() { local ref=$1; shift; nsenter -t "$(cat "$RUN/nspid")" -m -n -p -- "$BIN/imgpack" -push -ref "$NODE_IP:5000/$ref" "$@"; }
-
 cmd=${1:-help}; shift || true
 case $cmd in
-deps | build | pack | up | down | left | node | kubectl | ctr | load | push) "$cmd" "$@" ;;
+deps | build | pack | up | down | guard | left | node | kubectl | ctr) "$cmd" "$@" ;;
 exec) nsenter -t "$(cat "$RUN/nspid")" -m -n -p --wdns="$PWD" -- "$@" ;;
-*) sed -n 2,12p "${BASH_SOURCE[0]}"; exit 2 ;;
+*) sed -n 2,10p "${BASH_SOURCE[0]}"; exit 2 ;;
 esac

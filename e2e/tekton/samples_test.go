@@ -31,6 +31,9 @@ func readSample(t *testing.T, file, name string) string {
 
 // samples run as they are, but for the names of images.
 func samples(t *testing.T, key *sample.Key) {
+	files, err := filepath.Glob("../../tasks/*/samples/*.yaml")
+	require.NoError(t, err)
+	require.Len(t, files, 7, "one that is not run here")
 	pushDriver(t, "drv", kernel)
 	plain := kmodtest.Build(kmodtest.Spec{Name: "drv", Release: kernel, Pad: 50_000})
 	done := func(t *testing.T, run, name string) *outcome {
@@ -41,6 +44,31 @@ func samples(t *testing.T, key *sample.Key) {
 		signed(t, "drv:"+name, module(kernel, "drv"), key, plain)
 		return o
 	}
+	t.Run("SealImage", func(t *testing.T) {
+		t.Parallel()
+		must(t, readSample(t, "seal-image/samples/run.yaml", "sampled"), "create", "-n", "drivers", "-f", "-")
+		mounts(t, done(t, "taskrun/sampled", "sampled").Status.PodName)
+	})
+	t.Run("Pipeline", func(t *testing.T) {
+		t.Parallel()
+		configMap(t, "driver-module", strings.ReplaceAll(moduleYAML, "/fleet:", "/sampled:"))
+		for _, k := range []string{kernel, "6.12.117+deb12-amd64"} {
+			pushDriver(t, "sampled", k)
+		}
+		for _, run := range []struct{ file, name, kind string }{
+			{"plan-kmods", "sample-plan", "taskrun/"}, {"seal-driver", "sample-driver", "pipelinerun/"}, {"seal-summary", "sample-summary", "taskrun/"},
+		} {
+			y := strings.ReplaceAll(readSample(t, run.file+"/samples/run.yaml", run.name), "/drv:"+run.name, "/sampled:"+kernel)
+			must(t, y, "create", "-n", "drivers", "-f", "-")
+			o := await(t, "drivers", run.kind+run.name)
+			require.True(t, o.ok(), "%s\n%s", o.message(), logs(t, "drivers", run.name))
+			if run.file != "seal-driver" {
+				assert.Empty(t, secretsOf(t, o.Status.PodName))
+			}
+		}
+		assert.NotEmpty(t, digest(t, "sampled:6.12.117_deb12-amd64"))
+		signed(t, "sampled:"+kernel, module(kernel, "drv"), key, plain)
+	})
 	t.Run("StepActions", func(t *testing.T) {
 		t.Parallel()
 		must(t, readSample(t, "seal-image/samples/stepactions.yaml", "steps"), "create", "-n", "drivers", "-f", "-")

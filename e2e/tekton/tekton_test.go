@@ -3,7 +3,6 @@
 package tekton_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -27,10 +26,12 @@ func TestTekton(t *testing.T) {
 		namespace(t, ns)
 		secrets(t, ns, key)
 	}
+	restricted(t)
 	tasks(t, "drivers")
 	t.Run("SealImage", func(t *testing.T) { sealImage(t, key) })
 	t.Run("Samples", func(t *testing.T) { samples(t, key) })
 	t.Run("RealDriver", func(t *testing.T) { realDriver(t, key) })
+	t.Run("Parallel", func(t *testing.T) { parallel(t, key) })
 	t.Run("Failures", failures)
 	t.Run("Hostile", func(t *testing.T) { hostile(t, key) })
 	t.Run("Pipeline", func(t *testing.T) { pipeline(t, key) })
@@ -74,116 +75,6 @@ func sealImage(t *testing.T, key *sample.Key) {
 	}
 	plain := kmodtest.Build(kmodtest.Spec{Name: "drv", Release: kernel, Pad: 50_000})
 	signed(t, "drv:one", module(kernel, "drv"), key, plain)
-}
-
-// mounts: the key only where modules are signed, credentials only where a registry is.
-func mounts(t *testing.T, pod string) {
-	t.Helper()
-	var p struct {
-		Spec struct {
-			Containers []struct {
-				Name            string
-				VolumeMounts    []struct{ MountPath string }
-				SecurityContext struct{ ReadOnlyRootFilesystem bool }
-			}
-		}
-	}
-	require.NoError(t, json.Unmarshal([]byte(must(t, "", "get", "pod", "-n", "drivers", pod, "-o", "json")), &p))
-	has := map[string][]string{}
-	for _, c := range p.Spec.Containers {
-		assert.True(t, c.SecurityContext.ReadOnlyRootFilesystem, c.Name)
-		for _, m := range c.VolumeMounts {
-			has[m.MountPath] = append(has[m.MountPath], c.Name)
-		}
-	}
-	assert.Equal(t, []string{"step-sign"}, has["/workspace/signing-key"])
-	assert.Equal(t, []string{"step-extract", "step-repack"}, has["/workspace/registry-auth"])
-	assert.Equal(t, []string{"step-sign", "step-verify", "step-repack"}, has["/workspace/certificate"])
-}
-
-func failures(t *testing.T) {
-	pushDriver(t, "drv", kernel)
-	with := func(extra map[string]string) map[string]string {
-		p := params(kernel, "drv:fail")
-		for k, v := range extra {
-			p[k] = v
-		}
-		return p
-	}
-	for name, c := range map[string]struct {
-		cert, step string
-		params     map[string]string
-		code       int
-		message    string
-	}{
-		"key-and-cert":   {"other-cert", "sign", with(nil), 4, "certificate"},
-		"wrong-kernel":   {"signing-cert", "verify", with(map[string]string{"kernel": "6.12.0-1-amd64", "source": registry + "/drv:" + kernel + "-unsigned"}), 8, "would not load"},
-		"no-source":      {"signing-cert", "extract", with(map[string]string{"source": registry + "/drv:absent"}), 9, "absent"},
-		"no-match":       {"signing-cert", "extract", with(map[string]string{"include": "/opt/none/*.ko"}), 3, "none"},
-		"broken-push":    {"signing-cert", "repack", with(map[string]string{"destination": registry + "/broken/drv:fail"}), 9, "broken/drv"},
-		"unknown-var":    {"signing-cert", "plan", with(map[string]string{"destination": registry + "/drv:${KERNEL}"}), 3, "not set"},
-		"unreachable":    {"signing-cert", "extract", with(map[string]string{"source": "10.200.0.1:5999/drv:x"}), 9, "5999"},
-		"bad-hash-value": {"signing-cert", "sign", with(map[string]string{"hash": "md5"}), 2, "md5"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			must(t, taskRun(name, c.cert, c.params), "create", "-n", "drivers", "-f", "-")
-			o := await(t, "drivers", "taskrun/"+name)
-			assert.False(t, o.ok())
-			assert.Equal(t, c.code, o.exit(c.step), o.message())
-			assert.Contains(t, logs(t, "drivers", name), c.message)
-			assert.Empty(t, digest(t, "drv:fail"))
-		})
-	}
-	t.Run("no-secret", func(t *testing.T) {
-		t.Parallel()
-		y := taskRun("no-secret", "absent", with(nil)) + "  timeout: 20s\n"
-		must(t, y, "create", "-n", "drivers", "-f", "-")
-		o := await(t, "drivers", "taskrun/no-secret")
-		assert.False(t, o.ok())
-		assert.Empty(t, digest(t, "drv:fail"))
-		t.Log(o.message())
-	})
-	t.Run("oom", func(t *testing.T) {
-		t.Parallel()
-		y := taskRun("oom", "signing-cert", with(nil)) +
-			"  stepSpecs:\n    - {name: extract, computeResources: {requests: {memory: 6Mi}, limits: {memory: 6Mi}}}\n"
-		must(t, y, "create", "-n", "drivers", "-f", "-")
-		o := await(t, "drivers", "taskrun/oom")
-		assert.False(t, o.ok())
-		t.Log(o.message())
-		assert.Empty(t, digest(t, "drv:fail"))
-	})
-	// The Module loads two modules and signs one of them.
-	t.Run("left-over", func(t *testing.T) {
-		t.Parallel()
-		configMap(t, "left-over", strings.NewReplacer("drv*.ko", "drv.ko", "/fleet:${KERNEL_FULL_VERSION}\n", "/drv:fail\n",
-			"/fleet:${KERNEL_FULL_VERSION}-", "/drv:${KERNEL_FULL_VERSION}-").Replace(moduleYAML))
-		must(t, taskRun("left-over", "signing-cert", map[string]string{"kernel": kernel})+"    - {name: module, configMap: {name: left-over}}\n", "create", "-n", "drivers", "-f", "-")
-		o := await(t, "drivers", "taskrun/left-over")
-		assert.False(t, o.ok())
-		assert.Equal(t, 3, o.exit("verify"), o.message())
-		assert.Contains(t, logs(t, "drivers", "left-over"), "module drv_helper is required")
-		assert.Empty(t, digest(t, "drv:fail"))
-	})
-	// Tekton starts a deleted pod again; the run must end as if nothing had been.
-	t.Run("pod-deleted", func(t *testing.T) {
-		t.Parallel()
-		must(t, taskRun("pod-deleted", "signing-cert", with(map[string]string{"destination": registry + "/drv:again"})), "create", "-n", "drivers", "-f", "-")
-		for range 60 {
-			if out, err := kubectl(t, "", "delete", "pod", "-n", "drivers", "pod-deleted-pod", "--force"); err == nil && strings.Contains(out, "deleted") {
-				break
-			}
-			time.Sleep(200 * time.Millisecond)
-		}
-		o := await(t, "drivers", "taskrun/pod-deleted")
-		t.Log(o.message())
-		if o.ok() {
-			assert.Equal(t, digest(t, "drv:one"), digest(t, "drv:again"))
-		} else {
-			assert.Empty(t, digest(t, "drv:again"))
-		}
-	})
 }
 
 const moduleYAML = `apiVersion: kmm.sigs.x-k8s.io/v1beta1

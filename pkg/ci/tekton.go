@@ -27,7 +27,7 @@ func (h *Host) tekton(results Results) error {
 		// Tekton stores {"key":..,"value":..,"type":1} for each.
 		if total += len(name) + len(value) + 32; total > tektonTotal {
 			return fault.New(fault.Internal, "result %s: all results together exceed the %d bytes that Tekton has room for", r.Name, tektonTotal).
-				Hint("work on fewer at a time, or hand the output on as a file in a workspace")
+				Hint("work on fewer at a time, write filesToSign as globs, or hand the output on as a file in a workspace")
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(value), 0o644); err != nil { //nolint:gosec // read by Tekton's entrypoint
 			return err
