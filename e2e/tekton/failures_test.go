@@ -100,7 +100,7 @@ func (was older) noSecret(t *testing.T) {
 }
 
 // outOfMemory: a module too large for the memory that a step may have, and large enough for what it has by default.
-// Tekton's entrypoint gives 255 for a program that a signal ends.
+// Tekton's entrypoint gives 255 for a program that a signal ends; where it is ended itself, the code is 137.
 func (was older) outOfMemory(t *testing.T) {
 	t.Parallel()
 	push(t, "drv:large", []sample.Entry{{Name: module(kernel, "large"), Mode: 0o640, Content: kmodtest.Build(kmodtest.Spec{Name: "large", Release: kernel, Pad: 40 << 20})}})
@@ -110,8 +110,8 @@ func (was older) outOfMemory(t *testing.T) {
 	o := await(t, "drivers", "taskrun/oom")
 	assert.False(t, o.ok())
 	assert.Equal(t, 0, o.exit("extract"), o.message())
-	assert.Equal(t, 255, o.exit("sign"), o.message())
-	assert.Equal(t, `"step-sign" exited with code 255`, o.message())
+	assert.Contains(t, []int{137, 255}, o.exit("sign"), o.message())
+	assert.Regexp(t, `^"step-sign" exited with code (137|255)`, o.message())
 	was.untouched(t)
 
 	p["destination"] = registry + "/drv:large-signed"
