@@ -74,7 +74,9 @@ node() {
 		mount --bind "$RUN/sysctl/${want%=*}" "/proc/sys/${want%=*}"
 	done
 	ip link set lo up && ip addr add $API_IP/32 dev lo
-	ip link add cni0 type bridge && ip addr add $NODE_IP/24 dev cni0 && ip link set cni0 up
+	# A bridge without an address of its own takes the lowest of its pods', so that it changes as pods
+	# come and go, and the others talk to an address that nobody has until their ARP entry is old.
+	ip link add cni0 address 02:00:0a:c8:00:01 type bridge && ip addr add $NODE_IP/24 dev cni0 && ip link set cni0 up
 	echo 'nameserver 127.0.0.1' >"$RUN/resolv.conf" && mount --bind "$RUN/resolv.conf" /etc/resolv.conf   # no name service: fail at once
 	echo 1 >/proc/sys/net/ipv4/ip_forward
 	cd "$RUN"
