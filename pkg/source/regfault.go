@@ -83,7 +83,7 @@ func (g *registry) hint(host string, err error) string {
 		return "the certificate is not for " + host + ": use the name it is for"
 	case errors.As(err, &invalid):
 		return "the certificate of " + host + " is not valid now: check its dates and this machine's clock"
-	case errors.Is(err, errInClear), errors.Is(err, http.ErrSchemeMismatch), strings.Contains(err.Error(), "gave HTTP response to HTTPS"):
+	case errors.Is(err, errInClear), g.ref.Context().Scheme() == "https" && plainHTTP(err):
 		return host + " speaks plain HTTP: allow it with --insecure"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens at " + host + ": check host and port"
@@ -95,6 +95,12 @@ func (g *registry) hint(host string, err error) string {
 		return "what " + host + " has against it stands in its own log"
 	}
 	return "if it is so again, check the network, the proxy settings and that a registry runs at " + host
+}
+
+// plainHTTP: the first of the two ways to ask failed as it has to. Where the
+// second was allowed, it is its error that needs a hint.
+func plainHTTP(err error) bool {
+	return errors.Is(err, http.ErrSchemeMismatch) || strings.Contains(err.Error(), "gave HTTP response to HTTPS")
 }
 
 func statusHint(g *registry, host string, code int) string {

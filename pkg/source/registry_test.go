@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -232,6 +233,18 @@ func TestInsecure(t *testing.T) {
 	require.Error(t, err)
 	assert.Contains(t, strings.Join(fault.HintsOf(err), ""), "--insecure")
 	assert.Equal(t, fault.Registry, fault.ClassOf(err))
+}
+
+// TestHintAfterBothSchemes: plain HTTP was tried as well and failed in another way.
+func TestHintAfterBothSchemes(t *testing.T) {
+	t.Parallel()
+	for insecure, want := range map[bool]string{true: "check the network", false: "--insecure"} {
+		g, err := openRepository(Ref{Kind: Docker, Name: "registry.example:5000/x:1"}, Options{Insecure: insecure})
+		require.NoError(t, err)
+		err = g.fault(context.Background(), "read", errors.Join(http.ErrSchemeMismatch, context.DeadlineExceeded))
+		assert.Contains(t, strings.Join(fault.HintsOf(err), ""), want)
+		assert.Equal(t, !insecure, strings.Contains(strings.Join(fault.HintsOf(err), ""), "--insecure"))
+	}
 }
 
 // TestNoCredentialsInClearText: a registry at a private address is tried with
