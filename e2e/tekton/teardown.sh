@@ -15,6 +15,7 @@ die() {
 }
 
 for what in failure TERM KILL; do
+	: >"$log" # here: the background opens it when it gets to it, and the last run's would be read
 	HANG=$([ "$what" = failure ] || echo 10m) "$here/run.sh" -test.run '^TestHang$' >"$log" 2>&1 </dev/null &
 	run=$!
 	if [ "$what" != failure ]; then
