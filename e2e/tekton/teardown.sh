@@ -11,6 +11,7 @@ log=$LAB/teardown.log
 die() {
 	cat "$log" >&2
 	echo "teardown after $what: $*" >&2
+	{ kill "$run" 2>/dev/null && wait "$run"; } || true # else it would hold the node for the next run
 	exit 1
 }
 
