@@ -27,7 +27,6 @@ func TestKeyFromAVariableIsMasked(t *testing.T) {
 	require.NoError(t, err)
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "cert.pem"), cert, 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "a.ko"), kmodtest.Build(kmodtest.Spec{Name: "a", Release: "6.1", Machine: "amd64"}), 0o600))
 	coded := base64.StdEncoding.EncodeToString(private)
 	var masks strings.Builder
 	for line := range strings.Lines(string(private)) {
@@ -41,8 +40,10 @@ func TestKeyFromAVariableIsMasked(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			modules := t.TempDir() // its own: one run at a time may sign a folder
+			require.NoError(t, os.WriteFile(filepath.Join(modules, "a.ko"), kmodtest.Build(kmodtest.Spec{Name: "a", Release: "6.1", Machine: "amd64"}), 0o600))
 			var out, log bytes.Buffer
-			code := step.Run(t.Context(), signkmods.New(), []string{"--key=env:KEY", "--cert=" + filepath.Join(dir, "cert.pem"), "--on-signed=keep", dir},
+			code := step.Run(t.Context(), signkmods.New(), []string{"--key=env:KEY", "--cert=" + filepath.Join(dir, "cert.pem"), "--on-signed=keep", modules},
 				[]string{"KEY=" + c.value, "GITHUB_ACTIONS=" + c.github}, nil, &out, &log)
 			require.Zero(t, code, log.String())
 			var got strings.Builder
