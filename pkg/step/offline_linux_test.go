@@ -58,7 +58,10 @@ func TestOfflineAsNobody(t *testing.T) {
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // another user runs it
 	exe := filepath.Join(dir, "step.test")
-	require.NoError(t, os.WriteFile(exe, self, 0o755)) //nolint:gosec // another user runs it
+	syscall.ForkLock.RLock()             // a child that another test starts meanwhile would hold the file open: text file busy
+	err = os.WriteFile(exe, self, 0o755) //nolint:gosec // another user runs it
+	syscall.ForkLock.RUnlock()
+	require.NoError(t, err)
 	for range 5 {
 		child := exec.Command(exe, "-test.run=^TestOfflineAsNobody$") //nolint:gosec // a copy of this test
 		child.Dir = dir
