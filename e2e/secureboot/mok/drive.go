@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"sync"
 	"time"
 )
@@ -17,8 +18,12 @@ import (
 const (
 	down   = "\x1b[B"
 	enter  = "\r"
-	anyKey = "xxx" // one may be lost; in the menu behind it none means anything
+	anyKey = "x" // in the menu behind it it means nothing, so that one too many does no harm
 )
+
+// highlight is a menu's chosen line: white on black, where the others are on
+// blue, between two border bytes that are no ASCII.
+var highlight = regexp.MustCompile(`\x1b\[40m\x1b\[\d+;\d+H[^ -~] *([ -~]*?) *[^ -~]`)
 
 // Verb is what MokManager is asked to do: its words on the screen.
 type Verb string
@@ -29,20 +34,26 @@ const (
 	Delete Verb = "Delete"
 )
 
-// screen is a text to wait for and the keys to answer with.
-type screen struct{ wait, send string }
+// screen is a text to wait for, and what answers it: a line of its menu, or keys.
+type screen struct{ wait, choose, keys string }
 
 // screens are the table of docs/enrolment.md.
 func screens(v Verb, password string) []screen {
 	return []screen{
-		{"Press any key to perform MOK management", anyKey},
-		{"Continue boot", down + enter},
-		{fmt.Sprintf("[%s MOK]", v), down + enter},
-		{fmt.Sprintf("%s the key(s)?", v), down + enter},
-		{"Password", password + enter},
-		{"Perform MOK management", enter},
+		{wait: "Press any key to perform MOK management"},
+		{wait: title, choose: fmt.Sprintf("%s MOK", v)},
+		{wait: fmt.Sprintf("[%s MOK]", v), choose: "Continue"},
+		{wait: fmt.Sprintf("%s the key(s)?", v), choose: "Yes"},
+		{wait: "Password", keys: password + enter},
+		{wait: title, choose: "Reboot"},
 	}
 }
+
+// title is above the menu that MokManager begins with, and above that it ends with.
+const title = "Perform MOK management"
+
+// firmware is what OVMF says when it boots.
+const firmware = "BdsDxe: "
 
 // Drive answers MokManager once for each verb; everything the machine says is copied to log.
 func Drive(ctx context.Context, socket, log, password string, verbs ...Verb) error {
@@ -56,7 +67,7 @@ func Drive(ctx context.Context, socket, log, password string, verbs ...Verb) err
 		return err
 	}
 	defer file.Close()
-	c := &console{conn: conn, done: make(chan struct{}), pause: 700 * time.Millisecond, patience: 5 * time.Second}
+	c := &console{conn: conn, done: make(chan struct{}), pause: 700 * time.Millisecond, patience: 10 * time.Second}
 	go c.listen(file)
 	return c.answer(ctx, password, verbs)
 }
@@ -64,11 +75,16 @@ func Drive(ctx context.Context, socket, log, password string, verbs ...Verb) err
 // answer goes through MokManager once for each verb, and waits until the machine is off.
 func (c *console) answer(ctx context.Context, password string, verbs []Verb) error {
 	for _, v := range verbs {
-		for _, s := range screens(v, password) {
+		all := screens(v, password)
+		for i, s := range all {
 			if err := c.expect(ctx, s.wait); err != nil {
 				return err
 			}
-			if err := c.send(ctx, s.send); err != nil {
+			next := firmware
+			if i+1 < len(all) {
+				next = all[i+1].wait
+			}
+			if err := c.reply(ctx, s, next); err != nil {
 				return err
 			}
 		}
@@ -148,41 +164,77 @@ func (c *console) expect(ctx context.Context, text string) error {
 	}
 }
 
-// send types, once the screen is drawn: MokManager throws away what was typed
-// before. It draws something after each key but those of a password; a key that
-// it does not answer got lost and is typed again.
-func (c *console) send(ctx context.Context, keys string) error {
-	c.quiet(ctx)
-	for len(keys) > 0 {
-		key := keys[:1]
-		if keys[0] == 0x1b {
-			key = keys[:len(down)] // the firmware decodes an escape sequence as one key
+// reply answers a screen once it is drawn: MokManager throws away what was
+// typed before. Keys get lost, and something drawn need not be the answer to a
+// key, so that only the next screen's text ends a reply, but for the password,
+// of which nothing shows.
+func (c *console) reply(ctx context.Context, s screen, next string) error {
+	if s.keys != "" {
+		c.quiet(ctx)
+		return c.typeKeys(s.keys)
+	}
+	for range 60 {
+		key := anyKey
+		if s.choose != "" {
+			c.quiet(ctx)
+			if key = down; c.chosen() == s.choose {
+				key = enter
+			}
 		}
-		keys = keys[len(key):]
-		if err := c.press(ctx, key); err != nil {
+		if err := c.press(ctx, key, next); err != nil {
 			return err
 		}
+		if c.shows(next) {
+			return nil
+		}
+	}
+	return fmt.Errorf("console: no answer at %q, %q is chosen", s.wait, c.chosen())
+}
+
+// typeKeys types what is not answered on the screen, such as a password.
+func (c *console) typeKeys(keys string) error {
+	for _, key := range []byte(keys) {
+		if _, err := c.conn.Write([]byte{key}); err != nil {
+			return err
+		}
+		time.Sleep(c.pause / 5)
 	}
 	return nil
 }
 
-func (c *console) press(ctx context.Context, key string) error {
-	for range 4 {
-		before := c.said()
-		if _, err := c.conn.Write([]byte(key)); err != nil {
-			return err
-		}
-		if key != down && key != enter {
-			time.Sleep(c.pause / 5)
-			return nil
-		}
-		for until := time.Now().Add(c.patience); time.Now().Before(until); time.Sleep(c.pause / 14) {
-			if c.said() > before || ctx.Err() != nil {
-				return ctx.Err()
-			}
-		}
+// press types a key and waits as long as patience lasts: after Enter for the
+// next screen, after others for anything drawn.
+func (c *console) press(ctx context.Context, key, next string) error {
+	before := c.said()
+	if _, err := c.conn.Write([]byte(key)); err != nil {
+		return err
 	}
-	return fmt.Errorf("console: no answer to %q", key)
+	answered := func() bool { return c.said() > before }
+	if key == enter {
+		answered = func() bool { return c.shows(next) }
+	}
+	for until := time.Now().Add(c.patience); !answered() && time.Now().Before(until) && ctx.Err() == nil; {
+		time.Sleep(c.pause / 14)
+	}
+	return ctx.Err()
+}
+
+// shows is whether a text stands behind the one that was found last.
+func (c *console) shows(text string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return bytes.Contains(c.seen.Bytes(), []byte(text))
+}
+
+// chosen is the highlighted line of the menu that was drawn last.
+func (c *console) chosen() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := highlight.FindAllSubmatch(c.seen.Bytes(), -1)
+	if len(all) == 0 {
+		return ""
+	}
+	return string(all[len(all)-1][1])
 }
 
 // quiet waits until nothing is said for a while.
