@@ -39,6 +39,7 @@ type passed struct {
 	changed bool              // the bytes differ from the source's
 	signer  *x509.Certificate // whose key made the signature
 	anchor  *x509.Certificate // the trusted one that vouches for it; may be the same
+	machine string            // a GOARCH word
 }
 
 // all checks every pair, in parallel. The worst refusal decides.
@@ -107,7 +108,7 @@ func (g *gate) one(m *manifest.Module, now module) (passed, error) {
 	}
 	// Without the platform: an image may carry modules of several machines.
 	v := g.judge.One(verdict.Module{Path: m.Path, Stored: stored})
-	p.anchor = v.Anchor
+	p.anchor, p.machine = v.Anchor, v.Machine
 	if v.State == verdict.Loads { // what loads is short; a longer message can name thousands of signers
 		p.signer = g.signer(cut.Body, sig)
 	}

@@ -2,6 +2,7 @@ package repack
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/kmodseal/kmodseal/pkg/fault"
 	"github.com/kmodseal/kmodseal/pkg/imagefs"
+	"github.com/kmodseal/kmodseal/pkg/kmod"
 	"github.com/kmodseal/kmodseal/pkg/manifest"
 	"github.com/kmodseal/kmodseal/pkg/progress"
 	"github.com/kmodseal/kmodseal/pkg/source"
@@ -61,7 +63,9 @@ func (s *inspector) image(ctx context.Context, img source.Image) (*inspected, er
 	if err != nil {
 		return nil, err
 	}
-	out.modules, err = s.gate.all(ctx, ms, now)
+	if out.modules, err = s.gate.all(ctx, ms, now); err == nil {
+		s.strangers(img.Platform, out.modules)
+	}
 	return out, err
 }
 
@@ -164,12 +168,36 @@ func (s *inspector) leftovers(platform string, ms []*manifest.Module, all []modu
 	leftover(s.warn, platform, left)
 }
 
-// leftover names at most a few.
 func leftover(warn func(string, ...any), platform string, left []string) {
-	const few = 5
-	if n := len(left); n > few {
-		warn("%s: %d modules stay unsigned, they are not in the kmods folder: %s, ...", platform, n, strings.Join(left[:few], ", "))
-	} else if n > 0 {
-		warn("%s: unsigned and not in the kmods folder: %s", platform, strings.Join(left, ", "))
+	if len(left) > 0 {
+		warn("%s: unsigned and not in the kmods folder: %s", platform, few(left))
 	}
+}
+
+// strangers tells of modules for another machine than the image's, which only
+// an image that is no more than a carrier of files can mean.
+func (s *inspector) strangers(platform string, modules []passed) {
+	_, arch, _ := strings.Cut(platform, "/")
+	arch, _, _ = strings.Cut(arch, "/")
+	if _, _, known := kmod.MachineOf(arch); !known {
+		return
+	}
+	var other []string
+	for i := range modules {
+		if m := &modules[i]; m.machine != arch {
+			other = append(other, m.module.Path+" for "+m.machine)
+		}
+	}
+	if len(other) > 0 {
+		s.warn("%s: modules for another machine do not load there: %s", platform, few(other))
+	}
+}
+
+// few lists names, at most a few.
+func few(names []string) string {
+	const most = 5
+	if n := len(names); n > most {
+		return fmt.Sprintf("%s, and %d more", strings.Join(names[:most], ", "), n-most)
+	}
+	return strings.Join(names, ", ")
 }
