@@ -67,6 +67,7 @@ func newReader(j *job, src *source.Source) (*reader, error) {
 // the modules on the way, and flattens.
 func (r *reader) first(ctx context.Context) error {
 	var missing []*layer
+	r.Limits.Room = imagefs.NewRoom()
 	cache := imagefs.Cache{Dir: r.Cache}
 	for _, l := range r.layers {
 		var ok bool
@@ -128,6 +129,7 @@ func (r *reader) second(ctx context.Context) error {
 			again = append(again, l)
 		}
 	}
+	r.Limits.Room = imagefs.NewRoom() // the first pass' entries stay, these are dropped layer by layer
 	err := r.scanAll(ctx, "read modules", again, func(l *layer) func(string) bool {
 		paths := need[l.digest.String()]
 		return func(p string) bool { return paths[p] }

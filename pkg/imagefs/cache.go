@@ -49,15 +49,23 @@ func (c Cache) Load(digest v1.Hash, lim Limits) (entries []Entry, ok bool) {
 		return nil, false
 	}
 	defer f.Close()
-	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() || fi.Size() > maxNames {
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() || fi.Size() > maxRoom {
 		return nil, false
 	}
 	var b bytes.Buffer
 	if _, err := b.ReadFrom(f); err != nil {
 		return nil, false
 	}
-	entries, err = decodeIndex(b.Bytes(), digest, lim.withDefaults().Entries)
-	return entries, err == nil
+	lim = lim.withDefaults()
+	if entries, err = decodeIndex(b.Bytes(), digest, lim.Entries); err != nil {
+		return nil, false
+	}
+	for i := range entries {
+		if !lim.Room.take(entries[i].size()) {
+			return nil, false
+		}
+	}
+	return entries, true
 }
 
 // Save writes the index by temporary file and rename, so that parallel runs see
@@ -103,7 +111,7 @@ func decodeIndex(b []byte, digest v1.Hash, limit int) ([]Entry, error) {
 	if !ok {
 		return nil, errIndex
 	}
-	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(2*maxNames))
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxRoom))
 	if err != nil {
 		return nil, err
 	}

@@ -26,3 +26,10 @@ var (
 	DecodeIndex   = decodeIndex
 	DecodeEntries = decodeEntries
 )
+
+// RoomOf has room for n bytes.
+func RoomOf(n int64) *Room {
+	r := new(Room)
+	r.left.Store(n)
+	return r
+}

@@ -15,14 +15,14 @@ import (
 	"github.com/kmodseal/kmodseal/pkg/manifest"
 )
 
-// Defaults of Limits, and the room for all names of a layer and for what the
-// extended headers of its wanted files say, in bytes: one may have a megabyte,
-// which costs a kilobyte of a compressed layer.
+// Defaults of Limits, of Room, and the bound of what the extended headers of a
+// layer's wanted files say, in bytes: one may have a megabyte, which costs a
+// kilobyte of a compressed layer.
 const (
 	DefaultEntries    = 1_000_000
 	DefaultLayerBytes = 64 << 30
 	DefaultFileBytes  = 512 << 20
-	maxNames          = 256 << 20
+	maxRoom           = 512 << 20
 	maxHeaders        = 32 << 20
 )
 
@@ -36,6 +36,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.FileBytes <= 0 {
 		l.FileBytes = DefaultFileBytes
+	}
+	if l.Room == nil {
+		l.Room = NewRoom()
 	}
 	return l
 }
@@ -84,7 +87,6 @@ type scanner struct {
 	want    func(string) bool
 	visit   func(*tar.Header, string, io.Reader) error
 	entries []Entry
-	names   int   // bytes of names so far
 	headers int   // bytes of extended headers that entries keep
 	visited int64 // bytes that visit may still get: holes of sparse files cost r nothing
 }
@@ -123,14 +125,20 @@ func (s *scanner) entry(h *tar.Header, content io.Reader) error {
 	if err != nil {
 		return fault.New(fault.Input, "tar entry %d: %w", len(s.entries), err).Hint(mendBuild)
 	}
-	s.names += len(e.Path) + len(e.Link)
-	if len(s.entries) >= s.lim.Entries || s.names > maxNames {
-		return fault.New(fault.Input, "more than %d tar entries or %d bytes of names", s.lim.Entries, maxNames).
+	if len(s.entries) >= s.lim.Entries {
+		return fault.New(fault.Input, "more than %d tar entries", s.lim.Entries).
 			Hint("raise the limit for entries if the image is trusted")
+	}
+	if !s.lim.Room.take(e.size()) {
+		return noRoom()
 	}
 	if wantable(e) && s.want(e.Path) {
 		for key, value := range h.PAXRecords {
-			s.headers += len(key) + len(value)
+			n := len(key) + len(value)
+			s.headers += n
+			if !s.lim.Room.take(n) {
+				return noRoom()
+			}
 		}
 		if s.headers > maxHeaders {
 			return fault.New(fault.Input, "%q: the extended headers of the layer's modules exceed %d bytes", e.Path, maxHeaders).Hint(mendBuild)
@@ -142,6 +150,10 @@ func (s *scanner) entry(h *tar.Header, content io.Reader) error {
 	}
 	s.entries = append(s.entries, e)
 	return nil
+}
+
+func noRoom() error {
+	return fault.New(fault.Input, "the names in the image's layers take more than %d bytes of memory", maxRoom).Hint(mendBuild)
 }
 
 // newEntry drops everything of h that the flattened view does not need.

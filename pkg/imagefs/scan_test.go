@@ -355,3 +355,34 @@ func TestScanBoundsHeaders(t *testing.T) {
 	_, err = imagefs.Scan(t.Context(), bytes.NewReader(b.Bytes()), imagefs.Limits{}, nil, visit)
 	require.NoError(t, err, "what is not kept is not counted")
 }
+
+// The layers of an image share one room, whether they are read or known from the cache.
+func TestScansShareRoom(t *testing.T) {
+	t.Parallel()
+	layer := tarball(t, entry{name: strings.Repeat(strings.Repeat("a", 249)+"/", 3) + "m.ko"})
+	for name, c := range map[string]struct {
+		want func(string) bool
+		fit  int // layers
+	}{
+		"names":             {nil, 4},
+		"names and headers": {func(string) bool { return true }, 2},
+	} {
+		lim := imagefs.Limits{Room: imagefs.RoomOf(3500)}
+		scan := func() ([]imagefs.Entry, error) {
+			return imagefs.Scan(t.Context(), bytes.NewReader(layer), lim, c.want, func(*tar.Header, string, io.Reader) error { return nil })
+		}
+		cache := imagefs.Cache{Dir: t.TempDir()}
+		for range c.fit {
+			entries, err := scan()
+			require.NoError(t, err, name)
+			require.NoError(t, cache.Save(hashOf("a"), entries))
+		}
+		_, err := scan()
+		require.ErrorContains(t, err, "bytes of memory", name)
+		assert.Equal(t, fault.Input, fault.ClassOf(err), name)
+		_, ok := cache.Load(hashOf("a"), lim)
+		assert.False(t, ok, name)
+		_, ok = cache.Load(hashOf("a"), imagefs.Limits{})
+		assert.True(t, ok, name)
+	}
+}

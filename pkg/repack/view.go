@@ -74,11 +74,12 @@ func newView(ctx context.Context, layers []v1.Layer, lowest int, extra string, m
 		facts:  make([]map[*tar.Header]*original, len(layers)),
 	}
 	want := func(p string) bool { return isModule(p) || p == extra }
+	lim := imagefs.Limits{Room: imagefs.NewRoom()}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for n := lowest; n < len(layers); n++ {
 		g.Go(func() error {
-			entries, err := v.scan(gctx, n, want)
+			entries, err := v.scan(gctx, n, lim, want)
 			if err != nil {
 				return err
 			}
@@ -93,7 +94,7 @@ func newView(ctx context.Context, layers []v1.Layer, lowest int, extra string, m
 func isModule(p string) bool { return kmod.IsName(path.Base(p)) }
 
 // scan reads layer n and adds the facts on the files that want says yes to.
-func (v *view) scan(ctx context.Context, n int, want func(string) bool) ([]imagefs.Entry, error) {
+func (v *view) scan(ctx context.Context, n int, lim imagefs.Limits, want func(string) bool) ([]imagefs.Entry, error) {
 	l := &sniffed{Layer: v.layers[n], meter: v.meter}
 	if size, err := l.Size(); err == nil {
 		v.meter.Add(0, size)
@@ -101,7 +102,7 @@ func (v *view) scan(ctx context.Context, n int, want func(string) bool) ([]image
 	if v.facts[n] == nil {
 		v.facts[n] = map[*tar.Header]*original{}
 	}
-	entries, err := imagefs.ScanLayer(ctx, l, imagefs.Limits{}, want, func(h *tar.Header, _ string, r io.Reader) error {
+	entries, err := imagefs.ScanLayer(ctx, l, lim, want, func(h *tar.Header, _ string, r io.Reader) error {
 		data, err := io.ReadAll(r)
 		if err == nil {
 			v.facts[n][h] = newOriginal(h, data)
@@ -127,7 +128,7 @@ func (v *view) modules(ctx context.Context) ([]module, error) {
 		h := f.Entry.Header
 		if h == nil {
 			// Only a link to it has the name of a module.
-			entries, err := v.scan(ctx, n, func(p string) bool { return p == f.Entry.Path })
+			entries, err := v.scan(ctx, n, imagefs.Limits{}, func(p string) bool { return p == f.Entry.Path })
 			if err != nil {
 				return nil, err
 			}
