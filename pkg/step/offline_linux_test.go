@@ -24,8 +24,9 @@ func TestOfflineAsNobody(t *testing.T) {
 	if os.Getenv("KMODSEAL_TEST_OFFLINE") != "" {
 		spread := func(held bool) { // starts threads, of which none is a child of one with no_new_privs
 			var started, done sync.WaitGroup
-			for range 8 {
-				started.Add(1)
+			const threads = 8
+			started.Add(threads)
+			for range threads {
 				done.Go(func() {
 					if held {
 						runtime.LockOSThread()
