@@ -61,7 +61,22 @@ func (b *bench) run(only string) (err error) {
 // sample is one run of a command.
 type sample struct {
 	wall, cpu time.Duration
-	rss       int64 // bytes, the largest of the command's processes
+	rss       rss
+}
+
+// rss is the memory of the largest of a command's processes, in bytes. A
+// process inherits the peak of the one that starts it (exec_mmap in fs/exec.c):
+// smaller ones cannot be told from that.
+type rss struct {
+	peak int64
+	own  bool // it is the command's
+}
+
+func (r rss) String() string {
+	if r.own {
+		return fmt.Sprintf("%d MiB", r.peak>>20)
+	}
+	return fmt.Sprintf("under %d MiB", r.peak>>20+1)
 }
 
 // contender is a way to do the job: prepare is not timed.
@@ -88,8 +103,8 @@ func (b *bench) compare(title string, cs []contender) error {
 	}
 	fmt.Fprintf(b.out, "%s\twall\tCPU\tpeak RSS\tagainst the first\n", title)
 	for i, c := range cs {
-		fmt.Fprintf(b.out, "  %s\t%.2f s\t%.2f s\t%d MiB\t%.1fx\n", c.name, best[i].wall.Seconds(),
-			best[i].cpu.Seconds(), best[i].rss>>20, float64(best[i].wall)/float64(best[0].wall))
+		fmt.Fprintf(b.out, "  %s\t%.2f s\t%.2f s\t%s\t%.1fx\n", c.name, best[i].wall.Seconds(),
+			best[i].cpu.Seconds(), best[i].rss, float64(best[i].wall)/float64(best[0].wall))
 	}
 	return b.out.Flush()
 }
@@ -108,8 +123,12 @@ func (b *bench) once(c contender) (sample, error) {
 	if err != nil {
 		return sample{}, fmt.Errorf("%w\n%s", err, tail(string(out)))
 	}
-	u := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return sample{wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), u.Maxrss << 10}, nil
+	var self syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &self); err != nil {
+		return sample{}, err
+	}
+	peak := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss
+	return sample{wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), rss{peak << 10, peak > self.Maxrss}}, nil
 }
 
 func tail(s string) string {
