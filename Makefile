@@ -39,7 +39,8 @@ test: ## All tests that need no virtual machine or cluster
 	  go test ./... && go test -C e2e/tekton/pipelines -count 1 ./...
 
 .PHONY: race
-race: ## The tests under the race detector (needs gcc)
+race: ## The tests under the race detector
+	command -v gcc >/dev/null || e2e/apt.sh gcc libc6-dev
 	CGO_ENABLED=1 go test -race ./pkg/... ./e2e/cli/...
 
 .PHONY: fuzz
