@@ -2,11 +2,20 @@ package report_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode"
@@ -98,6 +107,40 @@ func TestPlain(t *testing.T) {
 		"":                                                                         "",
 	} {
 		assert.Equal(t, want, report.Plain(in))
+	}
+}
+
+// TestPlainLeavesKeysOut: a key in any form that CI variables hold, and nothing else.
+func TestPlainLeavesKeysOut(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	sec1, err := x509.MarshalECPrivateKey(key)
+	require.NoError(t, err)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	big, err := rsa.GenerateKey(rand.Reader, 2048)
+	require.NoError(t, err)
+	public, err := x509.MarshalPKIXPublicKey(&big.PublicKey)
+	require.NoError(t, err)
+	b64 := base64.StdEncoding.EncodeToString
+	wrapped := func(b []byte) string { return regexp.MustCompile(`.{76}`).ReplaceAllString(b64(b), "$0\n") }
+	for name, secret := range map[string]string{
+		"SEC 1": b64(sec1), "PKCS#8": b64(pkcs8), "PKCS#1": b64(x509.MarshalPKCS1PrivateKey(big)),
+		"wrapped":           wrapped(x509.MarshalPKCS1PrivateKey(big)),
+		"PEM":               b64(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})),
+		"without its end":   b64(pkcs8)[:150],
+		"wrapped PEM":       wrapped(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: sec1})),
+		"PEM on Windows":    strings.ReplaceAll(wrapped(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: sec1})), "\n", "\r\n"),
+		"RSA PEM, one line": b64(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(big)})),
+	} {
+		got := report.Plain("stat " + secret + ": file name too long")
+		assert.Regexp(t, `^stat \(private key left out\)(\\x0d)?(\\x0a)?: file name too long$`, got, name)
+		got = report.Plain(fmt.Sprintf("bad value %q here", secret))
+		assert.Regexp(t, `^bad value "\(private key left out\)(\\r)?(\\n)?" here$`, got, name)
+	}
+	for _, s := range []string{b64(public), "/srv/" + strings.Repeat("abcd/", 40) + "driver.ko", strings.Repeat("0123456789abcdef", 8)} {
+		assert.Equal(t, s, report.Plain(s))
 	}
 }
 
