@@ -49,7 +49,7 @@ func (c Cache) Load(digest v1.Hash, lim Limits) (entries []Entry, ok bool) {
 		return nil, false
 	}
 	defer f.Close()
-	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() || fi.Size() > maxRoom {
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() || fi.Size() > maxRoom/2 {
 		return nil, false
 	}
 	var b bytes.Buffer

@@ -133,15 +133,15 @@ func (s *scanner) entry(h *tar.Header, content io.Reader) error {
 		return noRoom()
 	}
 	if wantable(e) && s.want(e.Path) {
+		n := 0
 		for key, value := range h.PAXRecords {
-			n := len(key) + len(value)
-			s.headers += n
-			if !s.lim.Room.take(n) {
-				return noRoom()
-			}
+			n += len(key) + len(value)
 		}
-		if s.headers > maxHeaders {
+		if s.headers += n; s.headers > maxHeaders {
 			return fault.New(fault.Input, "%q: the extended headers of the layer's modules exceed %d bytes", e.Path, maxHeaders).Hint(mendBuild)
+		}
+		if !s.lim.Room.take(n) {
+			return noRoom()
 		}
 		if err := s.file(h, e.Path, content); err != nil {
 			return err

@@ -3,6 +3,7 @@ package kmod
 import (
 	"debug/elf"
 	"encoding/binary"
+	"strings"
 )
 
 // Layout is how a machine writes ELF files: word size and byte order.
@@ -106,6 +107,15 @@ func (w words) word(l Layout) string {
 		return w.be32
 	}
 	return w.le32
+}
+
+// ArchOf is the GOARCH word of a platform, os/arch[/variant]; ok is false for one
+// that MachineOf does not know.
+func ArchOf(platform string) (goarch string, ok bool) {
+	_, goarch, _ = strings.Cut(platform, "/")
+	goarch, _, _ = strings.Cut(goarch, "/")
+	_, _, ok = MachineOf(goarch)
+	return goarch, ok
 }
 
 // MachineOf gives the ELF machine and the layout of a GOARCH word; ok is false

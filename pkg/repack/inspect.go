@@ -177,9 +177,8 @@ func leftover(warn func(string, ...any), platform string, left []string) {
 // strangers tells of modules for another machine than the image's, which only
 // an image that is no more than a carrier of files can mean.
 func (s *inspector) strangers(platform string, modules []passed) {
-	_, arch, _ := strings.Cut(platform, "/")
-	arch, _, _ = strings.Cut(arch, "/")
-	if _, _, known := kmod.MachineOf(arch); !known {
+	arch, known := kmod.ArchOf(platform)
+	if !known {
 		return
 	}
 	var other []string

@@ -2,7 +2,6 @@ package verdict
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/kmodseal/kmodseal/pkg/kmod"
 	"github.com/kmodseal/kmodseal/pkg/modsig"
@@ -65,9 +64,7 @@ func (j *Judge) judge(m Module) (*judging, outcome) {
 // takeMachine gives a kernel of unknown architecture that of the image, whose
 // platform is os/arch[/variant].
 func (g *judging) takeMachine(platform string) {
-	_, arch, _ := strings.Cut(platform, "/")
-	arch, _, _ = strings.Cut(arch, "/")
-	if _, _, ok := kmod.MachineOf(arch); ok {
+	if arch, ok := kmod.ArchOf(platform); ok {
 		g.machine, g.byImage = arch, true
 	}
 }
